@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+SHELL := /bin/bash -euo pipefail
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint generate guest clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+build: ## build bin/tapir (needs only Go: the BPF objects are committed)
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+demo: build ## boot a VM behind the datapath, show its traffic, take it all down (root)
+	@hack/deps.sh run guest demo
+	@hack/guest-image.sh
+	@hack/demo.sh
+
+test: ## every test, none skipped (root; about 10 minutes)
+	@hack/deps.sh run guest test
+	@hack/guest-image.sh
+	go build -race ./...
+	go test -race -json -count=1 -p 1 -timeout 20m ./... | go run ./internal/tools/gotest
+
+lint: ## gofmt, go vet, staticcheck, shellcheck, licence headers
+	@hack/deps.sh lint
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [[ -z $$files ]] || { echo "run gofmt -w on: $$files"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	shellcheck $$(git ls-files '*.sh') .ci/run
+	@files=$$(git ls-files '*.go' | xargs grep -LE '^// (SPDX-License-Identifier: Apache-2.0|Code generated)'); \
+		[[ -z $$files ]] || { echo "no SPDX line in: $$files"; exit 1; }
+
+generate: ## compile bpf/ into pkg/datapath, write docs/cli
+	@hack/deps.sh generate
+	go generate ./...
+
+guest: ## build the guest image that tests and demo boot
+	@hack/deps.sh guest
+	@hack/guest-image.sh
+
+clean: ## remove what was built
+	rm -rf bin build
