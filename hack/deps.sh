@@ -8,7 +8,7 @@ declare -A sets=(
 	[generate]="clang llvm libbpf-dev linux-libc-dev git"     # make generate: BPF objects
 	[lint]="shellcheck"                                       # make lint
 	[run]="qemu-system-x86 qemu-utils iproute2"               # tapir run
-	[guest]="busybox-static cpio gzip"                            # hack/guest-image.sh
+	[guest]="busybox-static cpio gzip"                        # hack/guest-image.sh
 	[demo]="nftables curl iputils-ping"                       # make demo
 	[test]="gcc libc6-dev nftables iperf3 tcpdump ethtool iputils-ping iproute2 socat procps curl util-linux"
 )
