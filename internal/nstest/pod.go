@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nstest
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/tapir-vm/tapir/internal/shuttle"
+)
+
+// Sizes of the links that NewPod makes, in bytes.
+const (
+	MTU       = 1500
+	NarrowMTU = 1400 // of the wire to far
+)
+
+// GuestMAC is the address of the guest's NIC.
+var GuestMAC = net.HardwareAddr{0x02, 0xf0, 0x0d, 0x00, 0x00, 0x01}
+
+// FarAddresses is how many addresses far has in each family: one for each probe that must find a
+// path whose MTU isn't known yet.
+const FarAddresses = 8
+
+// A Pod is a pod with its surroundings; see the package comment for the picture.
+type Pod struct {
+	Guest, Pod, Node, Client, Far *Namespace
+}
+
+// NewPod makes all five namespaces and everything in them except what carries the guest's frames: tap0
+// in the pod, and the guest's NIC, which Plug adds.
+func NewPod(t testing.TB) *Pod {
+	t.Helper()
+	p := &Pod{
+		Guest:  NewNamespace(t, "guest"),
+		Pod:    NewNamespace(t, "pod"),
+		Node:   NewNamespace(t, "node"),
+		Client: NewNamespace(t, "client"),
+		Far:    NewNamespace(t, "far"),
+	}
+	Connect(t, p.Node, "cni0", p.Pod, "eth0", MTU)
+	Connect(t, p.Node, "eth0", p.Client, "eth0", MTU)
+	Connect(t, p.Node, "eth1", p.Far, "eth0", NarrowMTU)
+	p.Node.DisableOffloads(t, "eth1")
+	p.Far.DisableOffloads(t, "eth0")
+	p.Node.Sysctl(t, "net/ipv4/ip_forward", "1")
+	p.Node.Sysctl(t, "net/ipv6/conf/all/forwarding", "1")
+
+	for _, family := range []Family{IPv4, IPv6} {
+		p.address(t, family)
+	}
+	return p
+}
+
+func (p *Pod) address(t testing.TB, f Family) {
+	t.Helper()
+	p.Node.Address(t, "cni0", f.Node)
+	p.Node.Address(t, "eth0", f.clientRouter)
+	p.Node.Address(t, "eth1", f.farRouter)
+	// Outside, anyone may have a route to the guest's private network.
+	p.Pod.Address(t, "eth0", f.Pod)
+	p.Node.Route(t, f.Guest.Masked(), f.Pod.Addr())
+
+	p.Client.Address(t, "eth0", f.Client)
+	far := f.Far
+	for range FarAddresses {
+		p.Far.Address(t, "eth0", far)
+		far = netip.PrefixFrom(far.Addr().Next(), far.Bits())
+	}
+	p.Pod.Route(t, f.everything, f.Node.Addr())
+	p.Client.Route(t, f.everything, f.clientRouter.Addr())
+	p.Far.Route(t, f.everything, f.farRouter.Addr())
+}
+
+// Plug gives the guest its NIC, eth0 with GuestMAC, joined to the pod's tap0, which must exist, until
+// the test ends.
+func (p *Pod) Plug(t testing.TB) {
+	t.Helper()
+	podTap, err := shuttle.Open(p.Pod, "tap0")
+	if err != nil {
+		t.Fatalf("opening the pod's end: %v", err)
+	}
+	t.Cleanup(func() { podTap.Close() })
+	guestTap, err := shuttle.Open(p.Guest, "eth0")
+	if err != nil {
+		t.Fatalf("opening the guest's end: %v", err)
+	}
+	t.Cleanup(func() { guestTap.Close() })
+
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- shuttle.Join(ctx, podTap, guestTap) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("shuttle between tap0 and the guest: %v", err)
+		}
+	})
+
+	p.Guest.Must(t, func() error {
+		link, err := netlink.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetHardwareAddr(link, GuestMAC)
+	})
+	p.Guest.Up(t, "eth0")
+	for _, f := range []Family{IPv4, IPv6} {
+		p.Guest.Address(t, "eth0", f.Guest)
+		p.Guest.Route(t, f.everything, f.Gateway.Addr())
+	}
+}
