@@ -91,7 +91,7 @@ cp "$work"/kernel/lib/modules/*/kernel/**/*.ko "$root/lib/modules/"
 unpack "$dhcpcd_deb" "$root" ./usr/sbin/dhcpcd
 loader=/lib64/ld-linux-x86-64.so.2
 cp -L "$loader" "$root/lib64/"
-cp -L "$("$loader" --list "$root/usr/sbin/dhcpcd" | awk '$1 == "libc.so.6" { print $3 }')" "$root/lib64/"
+cp -L "$("$loader" --list "$root/usr/sbin/dhcpcd" | awk '$1 == "libc.so.6" { print $3 }')" "$root/lib/"
 
 (cd "$root" && find . | sort | cpio -o -H newc --quiet --owner 0:0) | gzip -1 >"$work/initrd.gz"
 rm -f "$out/stamp"
