@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spec
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/tapir-vm/tapir/pkg/vm"
+)
+
+// Tapir's own settings of a virtual machine, for which KubeVirt's API has no field.
+const (
+	annotationPrefix    = "tapir-vm.io/"
+	kernelAnnotation    = annotationPrefix + "kernel"    // file on this host: boot it, not a disk
+	initrdAnnotation    = annotationPrefix + "initrd"    // file on this host
+	cmdlineAnnotation   = annotationPrefix + "cmdline"   // of the kernel
+	ephemeralAnnotation = annotationPrefix + "ephemeral" // hostDisk volumes whose file is not written to, by names with commas between
+)
+
+// guestAnnotations are those of KubeVirt's that change the guest and would go unheeded.
+var guestAnnotations = []string{"hooks.kubevirt.io/hookSidecars", "kubevirt.io/ignitiondata"}
+
+// maxCmdline is what an x86 kernel takes (COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h), with its final zero.
+const maxCmdline = 2048
+
+func (c *conversion) annotations(config *vm.Config) {
+	annotations, path := c.machine.VMI.Annotations, c.metadata.Child("annotations")
+	for _, name := range slices.Sorted(maps.Keys(annotations)) {
+		switch at := path.Key(name); {
+		case name == kernelAnnotation || name == initrdAnnotation || name == cmdlineAnnotation || name == ephemeralAnnotation:
+		case strings.HasPrefix(name, annotationPrefix):
+			c.fail(field.NotSupported(at, name, []string{kernelAnnotation, initrdAnnotation, cmdlineAnnotation, ephemeralAnnotation}))
+		case slices.Contains(guestAnnotations, name):
+			c.fail(field.Forbidden(at, notYet))
+		}
+	}
+
+	kernel, boot := annotations[kernelAnnotation]
+	for _, name := range []string{initrdAnnotation, cmdlineAnnotation} {
+		if _, ok := annotations[name]; ok && !boot {
+			c.fail(field.Required(path.Key(kernelAnnotation), "goes with "+name))
+		}
+	}
+	if !boot {
+		return
+	}
+	config.Kernel = &vm.Kernel{Image: c.hostPath(path.Key(kernelAnnotation), kernel), Cmdline: annotations[cmdlineAnnotation]}
+	if initrd, ok := annotations[initrdAnnotation]; ok {
+		config.Kernel.Initrd = c.hostPath(path.Key(initrdAnnotation), initrd)
+	}
+	if c.machine.Dir == "" {
+		c.fail(field.Forbidden(path.Key(kernelAnnotation), "boots a file of this host: only a manifest on this host may ask for it"))
+	}
+	if line := path.Key(cmdlineAnnotation); len(config.Kernel.Cmdline) >= maxCmdline {
+		c.fail(field.TooLong(line, config.Kernel.Cmdline, maxCmdline-1))
+	} else if strings.ContainsFunc(config.Kernel.Cmdline, unicode.IsControl) {
+		c.fail(field.Invalid(line, config.Kernel.Cmdline, "must be one line without control characters"))
+	}
+}
+
+// ephemeral is the set of volumes whose file is not written to.
+func (c *conversion) ephemeral() map[string]bool {
+	names, ok := c.machine.VMI.Annotations[ephemeralAnnotation]
+	if !ok {
+		return nil
+	}
+	set := map[string]bool{}
+	for name := range strings.SplitSeq(names, ",") {
+		set[strings.TrimSpace(name)] = true
+	}
+	return set
+}
+
+// hostPath returns a file's path, from the manifest's directory where it is relative.
+func (c *conversion) hostPath(at *field.Path, path string) string {
+	switch {
+	case path == "":
+		c.fail(field.Required(at, "names a file on this host"))
+	case strings.ContainsFunc(path, unicode.IsControl):
+		c.fail(field.Invalid(at, path, "must be a path without control characters"))
+	case filepath.IsAbs(path):
+		return filepath.Clean(path)
+	case c.machine.Dir == "":
+		c.fail(field.Invalid(at, path, "must be an absolute path"))
+	}
+	return filepath.Join(c.machine.Dir, path)
+}
