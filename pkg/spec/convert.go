@@ -29,7 +29,7 @@ type VM struct {
 type NIC struct {
 	Datapath datapath.Config // without NetNS, MTU and the tap's owner
 	Device   vm.NIC          // without MTU and descriptors
-	DHCP     dhcp.Config4    // without addresses, DNS, domains and MTU; its Common goes for DHCPv6 and RA as well
+	DHCP     dhcp.Config4    // without MACs, addresses, DNS, domains and MTU; its Common goes for DHCPv6 and RA as well
 }
 
 // Convert turns a machine into configurations. objects are where the Secrets are that it refers to.

@@ -121,11 +121,7 @@ func (c *conversion) nic(v *VM, nic *kubevirt.Interface, network *kubevirt.Netwo
 			Flows:   datapath.DefaultFlows,
 		},
 		Device: device,
-		DHCP: dhcp.Config4{Common: dhcp.Common{
-			ClientMAC: mac,
-			ServerMAC: slices.Clone(datapath.GatewayMAC),
-			Hostname:  v.Hostname,
-		}},
+		DHCP:   dhcp.Config4{Common: dhcp.Common{Hostname: v.Hostname}},
 	}
 	c.dhcpOptions(&converted.DHCP, nic.DHCPOptions, path.Child("dhcpOptions"))
 	if pod := network.Pod; pod != nil {

@@ -76,7 +76,7 @@ var vmiFields = []supportedField{
 	{"volumes[].cloudInitNoCloud.userDataBase64", "one of the three"},
 	{"volumes[].emptyDisk.capacity", "gone with the machine"},
 	{"volumes[].hostDisk.capacity", "with type `DiskOrCreate`, and needed for it"},
-	{"volumes[].hostDisk.path", "raw or qcow2; relative to the manifest's directory"},
+	{"volumes[].hostDisk.path", "raw, or qcow2 if its name ends in `.qcow2`; relative to the manifest's directory"},
 	{"volumes[].hostDisk.type", "`Disk` or `DiskOrCreate`"},
 	{"volumes[].name", "a DNS label, unique"},
 }
