@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What is fixed for the life of a NIC: .rodata, so that the verifier prunes what it rules out. */
+#pragma once
+
+#include "types.h"
+
+volatile const __u32 tap_ifindex;
+volatile const __u32 nic_ifindex;
+volatile const __u32 lo_ifindex = 1;
+
+/* A family is on when the pod NIC has a global address of it. */
+volatile const bool has_ipv4, has_ipv6;
+volatile const struct family family4, family6;
+
+/* Length of an ownership generation by class, as a shift of the clock. See owners.h. */
+volatile const __u8 epoch_shift[CLASSES];
+
+static const __u8 gateway_mac[6] = {0x02, 0, 0, 0, 0, 0};
+
+static __always_inline const volatile struct family *family_of(const bool ipv6)
+{
+	return ipv6 ? &family6 : &family4;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Fragments after the first carry no ports. Those that leave need none, since only their addresses change. For
+ * those that arrive, the first fragment's decision is kept by (source, destination, id, protocol). One that
+ * overtakes its first goes to guest and pod both: each stack waits for a first fragment, only the right one gets it.
+ */
+#pragma once
+
+#include "maps.h"
+#include "packet.h"
+
+static __always_inline void fragment_key(struct frag_key *key, const struct packet *p)
+{
+	key->src = p->src;
+	key->dst = p->dst;
+	key->id = p->frag_id;
+	key->proto = p->proto;
+	key->ipv6 = p->ipv6;
+	key->pad = 0;
+}
+
+static __always_inline void fragment_remember(const struct packet *p, __u32 side)
+{
+	struct frag_key key;
+
+	if (p->frag != FRAG_FIRST)
+		return;
+	fragment_key(&key, p);
+	bpf_map_update_elem(&fragments, &key, &side, BPF_ANY);
+}
+
+/* SIDE_NONE: its first fragment hasn't been here. */
+static __always_inline __u32 fragment_side(const struct packet *p)
+{
+	struct frag_key key;
+	__u32 *side;
+
+	fragment_key(&key, p);
+	side = bpf_map_lookup_elem(&fragments, &key);
+	return side ? *side : SIDE_NONE;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A guest's packet to the world beyond its gateway. */
+#pragma once
+
+/* The guest complains about a packet that it got from outside; the quotation is what the guest saw. */
+static __noinline int guest_out_error(struct __sk_buff *skb, const struct packet *p,
+					   const volatile struct family *f)
+{
+	struct rewrite outer = {&f->pod, &p->dst, f->to_pod, NULL, 0, true};
+	struct rewrite inner = {NULL, &f->pod, f->to_pod, NULL, 0, false};
+	struct flow_key key;
+	struct packet q;
+	int err = parse_quoted(skb, p, &q), wire;
+
+	if (err || !addr_equal(&q.dst, &f->guest, p->ipv6))
+		return drop(skb, DIR_TRANSMIT, DROP_MALFORMED);
+	key_inward(&key, &q);
+	wire = flow_resolve_outward(&key, SIDE_GUEST, false, clock_now());
+	inner.src = &q.src;
+	if (wire >= 0 && !q.opens) {
+		inner.port = &q.dport;
+		inner.new_port = wire;
+	}
+	err = rewrite_quoted(skb, p, &q, &inner);
+	if (!err)
+		err = rewrite(skb, p, &outer);
+	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb);
+}
+
+static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, const volatile struct family *f)
+{
+	struct rewrite r = {&f->pod, &p->dst, f->to_pod, NULL, 0, true};
+	struct flow_key key;
+	struct flow *flow;
+	__u32 now = clock_now();
+	int err;
+
+	if (p->ttl <= 1)
+		return drop(skb, DIR_TRANSMIT, DROP_TTL_EXCEEDED);
+	if (p->icmp_error)
+		return guest_out_error(skb, p, f);
+	if (p->class == CLASS_ICMP && p->frag != FRAG_LATER && !icmp_is_query(p->icmp_type, p->ipv6) &&
+	    !icmp_is_answer(p->icmp_type, p->ipv6))
+		return drop(skb, DIR_TRANSMIT, DROP_ICMP_TYPE);
+	if (p->frag != FRAG_LATER) {
+		key_outward(&key, p);
+		flow = bpf_map_lookup_elem(&flows, &key);
+		if (!flow || flow->side != SIDE_GUEST || flow->port != p->sport ||
+		    flow->epoch != epoch_of(p->class, now)) {
+			int wire = flow_resolve_outward(&key, SIDE_GUEST, !p->resets, now);
+
+			if (wire < 0)
+				return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);
+			r.port = &p->sport;
+			r.new_port = wire;
+			flow = bpf_map_lookup_elem(&flows, &key);
+		}
+		if (flow)
+			flow_touch(flow, DIR_TRANSMIT, skb->len, now);
+	}
+	err = rewrite(skb, p, &r);
+	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb);
+}

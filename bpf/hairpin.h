@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The guest writes to its own pod address. The packet turns round with both addresses swapped over to the other
+ * view: guest -> pod becomes pod -> guest, ports kept. An answer is turned by the same rule, so there is no state,
+ * and since the sum of the addresses stays, so do the checksums. Undeclared ports are the pod's stack's, which
+ * answers the guest directly over the tap.
+ */
+#pragma once
+
+static __always_inline bool hairpin_is_guests(const struct packet *p)
+{
+	if (port_rule(p->class, p->dport) == SIDE_GUEST)
+		return true;
+	return !p->opens && p->class <= CLASS_UDP && port_rule(p->class, p->sport) == SIDE_GUEST;
+}
+
+static __noinline int hairpin(struct __sk_buff *skb, struct packet *p, const volatile struct family *f)
+{
+	struct rewrite r = {&f->pod, &f->guest, 0, NULL, 0, true};
+	int err;
+
+	if (p->icmp_error) {
+		struct rewrite inner = {&f->guest, &f->pod, 0, NULL, 0, false};
+		struct packet q;
+
+		err = parse_quoted(skb, p, &q);
+		if (err)
+			return drop(skb, DIR_TRANSMIT, err);
+		if (!addr_equal(&q.src, &f->pod, p->ipv6) || !addr_equal(&q.dst, &f->guest, p->ipv6))
+			return PASS;
+		err = rewrite_quoted(skb, p, &q, &inner);
+		if (err)
+			return drop(skb, DIR_TRANSMIT, err);
+	} else {
+		__u32 side;
+
+		if (p->frag == FRAG_LATER)
+			side = fragment_side(p);
+		else
+			side = hairpin_is_guests(p) ? SIDE_GUEST : SIDE_POD;
+		fragment_remember(p, side);
+		if (side != SIDE_GUEST)
+			return PASS;
+	}
+	if (p->ttl <= 1)
+		return drop(skb, DIR_TRANSMIT, DROP_TTL_EXCEEDED);
+	err = rewrite(skb, p, &r);
+	if (err)
+		return drop(skb, DIR_TRANSMIT, err);
+	count(DIR_TRANSMIT, skb->len);
+	return to_guest(skb);
+}

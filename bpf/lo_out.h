@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * tapir_lo_out: a pod process writes to 127.0.0.1 or ::1 (kubectl port-forward does). What the port rules give to
+ * the guest goes there and comes from the gateway, so that the guest can answer; loopback_return.h brings it back.
+ * Limit: a pod process that talks to the guest's private address directly, from the very port that another one
+ * uses over loopback to the same guest port, gets that one's answers.
+ */
+#pragma once
+
+/* The pod's stack complains about what the guest sent to a loopback client. */
+static __noinline int lo_out_error(struct __sk_buff *skb, const struct packet *p, const struct rewrite *outer,
+					const volatile struct family *f)
+{
+	struct rewrite inner = {&f->guest, &f->gateway, f->from_lo, NULL, 0, false};
+	struct flow_key key;
+	struct packet q;
+	int err = parse_quoted(skb, p, &q);
+
+	if (err)
+		return PASS;
+	key_outward(&key, &q);
+	key.remote = *(const union addr *)&f->gateway;
+	if (!loopback_known(&key, q.class, clock_now()))
+		return PASS;
+	err = rewrite_quoted(skb, p, &q, &inner);
+	if (!err)
+		err = rewrite(skb, p, outer);
+	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
+}
+
+static __always_inline int lo_out_ip(struct __sk_buff *skb, const bool ipv6)
+{
+	const volatile struct family *f = family_of(ipv6);
+	struct rewrite r = {&f->gateway, &f->guest, f->from_lo, NULL, 0, false};
+	__u32 now = clock_now();
+	struct flow_key key;
+	struct flow *flow;
+	struct packet p;
+	int err;
+
+	if (parse(skb, &p, ETH_HLEN, ipv6, false) || !addr_equal(&p.dst, &f->loopback, ipv6) ||
+	    !addr_equal(&p.src, &f->loopback, ipv6))
+		return PASS;
+	if (p.icmp_error)
+		return lo_out_error(skb, &p, &r, f);
+	if (p.frag == FRAG_LATER) {
+		if (fragment_side(&p) != SIDE_LOOPBACK)
+			return PASS;
+	} else {
+		key_inward(&key, &p);
+		key.remote = *(const union addr *)&f->gateway;
+		flow = bpf_map_lookup_elem(&flows, &key);
+		if (port_rule(p.class, p.dport) != SIDE_GUEST) {
+			/* Between pod processes. Its answers must pass too when the client's port is declared. */
+			if (p.opens && port_rule(p.class, p.sport) == SIDE_GUEST) {
+				key.remote_port = p.dport;
+				key.local_port = p.sport;
+				flow_store(&key, SIDE_POD, p.sport, 0, now);
+			}
+			return PASS;
+		}
+		if (flow && flow->side == SIDE_POD && !p.opens)
+			return PASS;
+		if (!flow || flow->side != SIDE_LOOPBACK) {
+			flow_store(&key, SIDE_LOOPBACK, p.dport, 0, now);
+			flow = bpf_map_lookup_elem(&flows, &key);
+		}
+		if (flow)
+			flow_touch(flow, DIR_RECEIVE, skb->len, now);
+		fragment_remember(&p, SIDE_LOOPBACK);
+	}
+	err = rewrite(skb, &p, &r);
+	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
+}
+
+SEC("tc")
+int tapir_lo_out(struct __sk_buff *skb)
+{
+	if (has_ipv4 && skb->protocol == bpf_htons(ETH_P_IP))
+		return lo_out_ip(skb, false);
+	if (has_ipv6 && skb->protocol == bpf_htons(ETH_P_IPV6))
+		return lo_out_ip(skb, true);
+	return PASS;
+}

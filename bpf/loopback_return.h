@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The guest writes to its gateway: to the pod's stack, unless it answers a pod process that came by loopback
+ * (lo_out.h). The flow table knows; after an eviction the pod's own sockets do.
+ */
+#pragma once
+
+/* Is there a pod socket connected from 127.0.0.1:remote_port to 127.0.0.1:local_port (or the same on ::1)? */
+static __always_inline bool loopback_socket(struct __sk_buff *skb, const struct flow_key *key)
+{
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *sk;
+	__u32 size;
+	bool found;
+
+	if (key->ipv6) {
+		__builtin_memcpy(t.ipv6.saddr, (const void *)&family6.loopback, sizeof(t.ipv6.saddr));
+		__builtin_memcpy(t.ipv6.daddr, (const void *)&family6.loopback, sizeof(t.ipv6.daddr));
+		t.ipv6.sport = key->local_port;
+		t.ipv6.dport = key->remote_port;
+		size = sizeof(t.ipv6);
+	} else {
+		t.ipv4.saddr = t.ipv4.daddr = family4.loopback.word[0];
+		t.ipv4.sport = key->local_port;
+		t.ipv4.dport = key->remote_port;
+		size = sizeof(t.ipv4);
+	}
+	if (key->proto == IPPROTO_TCP)
+		sk = bpf_skc_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+	else if (key->proto == IPPROTO_UDP)
+		sk = bpf_sk_lookup_udp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		return false;
+	if (!sk)
+		return false;
+	found = sk->dst_port == key->local_port; /* 0 in listening and unconnected sockets */
+	bpf_sk_release(sk);
+	return found;
+}
+
+static __noinline int loopback_restore(struct __sk_buff *skb, struct flow_key *key, __u32 now)
+{
+	if (!loopback_socket(skb, key))
+		return false;
+	flow_store(key, SIDE_LOOPBACK, key->local_port, 0, now);
+	return true;
+}
+
+static __always_inline bool loopback_known(const struct flow_key *key, __u8 class, __u32 now)
+{
+	struct flow *flow = bpf_map_lookup_elem(&flows, key);
+
+	return flow && flow->side == SIDE_LOOPBACK && flow_fresh(flow, class, now);
+}
+
+static __noinline int loopback_return(struct __sk_buff *skb, struct packet *p, const volatile struct family *f)
+{
+	struct rewrite r = {&f->loopback, &f->loopback, f->to_lo, NULL, 0, false};
+	__u32 now = clock_now();
+	struct flow_key key;
+	int err;
+
+	if (p->frag == FRAG_LATER) {
+		if (fragment_side(p) != SIDE_LOOPBACK)
+			return PASS;
+	} else if (p->icmp_error) {
+		struct packet q;
+
+		err = parse_quoted(skb, p, &q);
+		if (err)
+			return drop(skb, DIR_TRANSMIT, err);
+		key_inward(&key, &q);
+		if (!addr_equal(&q.src, &f->gateway, p->ipv6) || !loopback_known(&key, q.class, now))
+			return PASS;
+		err = rewrite_quoted(skb, p, &q, &r);
+		if (err)
+			return drop(skb, DIR_TRANSMIT, err);
+	} else {
+		struct flow *flow;
+
+		if (p->opens)
+			return PASS;
+		key_outward(&key, p);
+		if (!loopback_known(&key, p->class, now) && !loopback_restore(skb, &key, now))
+			return PASS;
+		flow = bpf_map_lookup_elem(&flows, &key);
+		if (flow)
+			flow_touch(flow, DIR_TRANSMIT, skb->len, now);
+		fragment_remember(p, SIDE_LOOPBACK);
+	}
+	err = rewrite(skb, p, &r);
+	return err ? drop(skb, DIR_TRANSMIT, err) : to_loopback(skb);
+}

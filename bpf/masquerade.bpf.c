@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Masquerade: a guest with a private address behind the addresses of its pod. Theory of operation.
+ *
+ *            guest 10.0.2.2                                        pod 10.244.1.7
+ *               |                                                      |
+ *     virtio -- tap0 ---> tapir_tap_in ---------- redirect_neigh ---> eth0 ---> tapir_nic_out (lets it pass)
+ *               tap0 <-------------- redirect --- tapir_nic_in <----- eth0
+ *               tap0 <-------------- redirect --- tapir_lo_out <----- lo     (a pod process that uses 127.0.0.1, ::1)
+ *               tap0 ---> tapir_tap_in -- redirect (ingress) -------> lo
+ *
+ * Owns: everything between the tap and the pod NIC of one guest NIC. Each NIC has its own copy of the programs,
+ * with its addresses as constants (config.h), and its own maps (maps.h).
+ *
+ * There is one guest behind a pod address, so a port stays what it is and translation is the same every time: what
+ * the flow table holds (flow.h) can be lost at any moment. What can't be derived again is kept apart: which side
+ * used a port (owners.h), and the rare tuples where both want the same one (contested.h).
+ *
+ * The pod's stack sees of the guest only what is meant for the gateway: ARP, neighbour discovery, DHCP, pings to
+ * the gateway. tapir_nic_out watches the pod's own connections, so that their answers are not taken for the guest's.
+ *
+ * Any mix of old and new programs of one NIC is correct, since they share all state through the pinned maps:
+ * links may be replaced one by one under traffic.
+ *
+ * Limits: one guest address of each family. Protocols other than TCP, UDP and ICMP are translated by address only.
+ * IP options and extension headers are carried, not looked into, beyond what finding the transport header takes.
+ */
+#include "config.h"
+#include "deliver.h"
+#include "flow.h"
+#include "fragment.h"
+#include "nat.h"
+#include "quoted.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* Keeps types in the BTF that only Go uses by name. */
+const enum drop_reason *keep_drop_reason __attribute__((unused));
+const enum event *keep_event __attribute__((unused));
+const enum side *keep_side __attribute__((unused));
+const enum direction *keep_direction __attribute__((unused));
+
+#include "tap_in.h"
+#include "nic_in.h"
+#include "nic_out.h"
+#include "lo_out.h"
+
+/* User space runs this to learn what time the flow table has. */
+SEC("tc")
+int tapir_clock(struct __sk_buff *skb)
+{
+	return clock_now();
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Rewrites addresses, one port and the TTL of a packet, and the checksums over them.
+ *
+ * The transport checksum is changed by bpf_l4_csum_replace, never by hand: it alone knows whether the field
+ * holds a whole checksum or, with CHECKSUM_PARTIAL, only the pseudo-header's. The address part goes in with
+ * BPF_F_PSEUDO_HDR as one precomputed difference, the same for both families; a port is not part of the
+ * pseudo-header and must go in without. The IPv4 header is changed in place (RFC 1624): its words sum up as
+ * before, so skb->csum stays right. All offsets are counted from the Ethernet header.
+ */
+#pragma once
+
+#include "config.h"
+#include "packet.h"
+
+struct rewrite {
+	const volatile union addr *src, *dst;
+	__u32 difference;  /* of src and dst together, folded and in network order, as struct family has it */
+	__be16 *port;      /* &packet.sport or &packet.dport, NULL: keep both */
+	__be16 new_port;
+	bool routed;       /* count down the TTL */
+};
+
+static __always_inline __u16 csum_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+/* Offset of the checksum within the transport header, 0 for protocols whose checksum we don't know. */
+static __always_inline __u32 l4_csum_offset(const struct packet *p)
+{
+	switch (p->class) {
+	case CLASS_TCP:
+		return __builtin_offsetof(struct tcphdr, check);
+	case CLASS_UDP:
+		return __builtin_offsetof(struct udphdr, check);
+	case CLASS_ICMP:
+		return __builtin_offsetof(struct icmp_header, checksum);
+	}
+	return 0;
+}
+
+/* A UDP checksum of 0 means none, and stays. */
+static __always_inline __u64 l4_csum_flags(const struct packet *p)
+{
+	return p->class == CLASS_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+}
+
+/* Whether the transport checksum covers the addresses: all but ICMPv4's. */
+static __always_inline bool has_pseudo_header(const struct packet *p)
+{
+	return p->class == CLASS_TCP || p->class == CLASS_UDP || (p->class == CLASS_ICMP && p->ipv6);
+}
+
+/* Where the port lies within the transport header; ICMP's is the id. */
+static __always_inline __u32 port_offset(const struct packet *p, const __be16 *port)
+{
+	if (p->class == CLASS_ICMP)
+		return __builtin_offsetof(struct icmp_header, id);
+	return port == &p->sport ? 0 : 2;
+}
+
+static __always_inline int rewrite_port(struct __sk_buff *skb, const struct packet *p, const struct rewrite *r)
+{
+	__u32 csum = p->l4 + l4_csum_offset(p);
+
+	if (bpf_l4_csum_replace(skb, csum, *r->port, r->new_port, l4_csum_flags(p) | sizeof(__be16)))
+		return DROP_MALFORMED;
+	if (bpf_skb_store_bytes(skb, p->l4 + port_offset(p, r->port), &r->new_port, sizeof(__be16), 0))
+		return DROP_MALFORMED;
+	return DROP_NONE;
+}
+
+/* Fails only on packets whose headers end early; nothing is half-written then that would be sent. */
+static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p, const struct rewrite *r)
+{
+	if (p->frag != FRAG_LATER && r->difference && has_pseudo_header(p)) {
+		__u64 flags = BPF_F_PSEUDO_HDR | l4_csum_flags(p);
+
+		if (bpf_l4_csum_replace(skb, p->l4 + l4_csum_offset(p), 0, r->difference, flags))
+			return DROP_MALFORMED;
+	}
+	if (p->frag != FRAG_LATER && r->port && *r->port != r->new_port) {
+		int err = rewrite_port(skb, p, r);
+
+		if (err)
+			return err;
+	}
+	if (p->ipv6) {
+		struct ipv6hdr *ip = data_of(skb) + ETH_HLEN;
+
+		if ((void *)(ip + 1) > end_of(skb))
+			return DROP_MALFORMED;
+		*(union addr *)&ip->saddr = *(const union addr *)r->src;
+		*(union addr *)&ip->daddr = *(const union addr *)r->dst;
+		ip->hop_limit -= r->routed;
+	} else {
+		struct iphdr *ip = data_of(skb) + ETH_HLEN;
+		__u32 sum;
+
+		if ((void *)(ip + 1) > end_of(skb))
+			return DROP_MALFORMED;
+		/* One less in the TTL, the high byte of its 16-bit word, is one more in the checksum's. */
+		sum = (__u16)~ip->check + r->difference + (r->routed ? bpf_htons(0xfeff) : 0);
+		ip->check = ~csum_fold(sum);
+		ip->saddr = r->src->word[0];
+		ip->daddr = r->dst->word[0];
+		ip->ttl -= r->routed;
+	}
+	return DROP_NONE;
+}

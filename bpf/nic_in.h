@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* tapir_nic_in: a frame from outside. It goes to the guest, or on to the pod's stack. */
+#pragma once
+
+/* Somebody outside complains about a packet that left from the pod's address: the guest's or the pod's own? */
+static __noinline int nic_in_error(struct __sk_buff *skb, const struct packet *p, const volatile struct family *f)
+{
+	struct rewrite outer = {&p->src, &f->guest, f->to_guest, NULL, 0, true};
+	struct rewrite inner = {&f->guest, NULL, f->to_guest, NULL, 0, false};
+	__u32 now = clock_now(), side;
+	struct flow_key key;
+	struct flow *flow;
+	struct packet q;
+	int err = parse_quoted(skb, p, &q);
+
+	if (err)
+		return drop(skb, DIR_RECEIVE, err);
+	if (!addr_equal(&q.src, &f->pod, p->ipv6))
+		return PASS;
+	key_outward(&key, &q);
+	flow = bpf_map_lookup_elem(&flows, &key);
+	if (flow && flow_fresh(flow, q.class, now)) {
+		side = flow->side;
+		inner.new_port = flow->port;
+	} else {
+		side = flow_owner(&key, false, now, &inner.new_port);
+	}
+	if (q.frag != FRAG_LATER)
+		inner.port = &q.sport;
+	if (side != SIDE_GUEST) {
+		if (inner.new_port != q.sport) {
+			inner.src = &q.src;
+			inner.dst = &q.dst;
+			inner.difference = 0;
+			err = rewrite_quoted(skb, p, &q, &inner);
+		}
+		return err ? drop(skb, DIR_RECEIVE, err) : PASS;
+	}
+	inner.dst = &q.dst;
+	err = rewrite_quoted(skb, p, &q, &inner);
+	if (!err)
+		err = rewrite(skb, p, &outer);
+	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
+}
+
+static __noinline int nic_in_fragment(struct __sk_buff *skb, const struct packet *p, const struct rewrite *r,
+					   const volatile struct family *f)
+{
+	struct rewrite back = {&p->src, &f->pod, f->to_pod, NULL, 0, false};
+	__u32 side = fragment_side(p);
+	int err;
+
+	if (side == SIDE_POD)
+		return PASS;
+	err = rewrite(skb, p, r);
+	if (err)
+		return drop(skb, DIR_RECEIVE, err);
+	if (side == SIDE_GUEST)
+		return to_guest(skb);
+	/* It overtook its first fragment: the guest gets a copy, the pod's stack the original. */
+	count_event(EVENT_FRAGMENT_BOTH);
+	if (address_to_guest(skb))
+		bpf_clone_redirect(skb, tap_ifindex, 0);
+	err = rewrite(skb, p, &back);
+	return err ? drop(skb, DIR_RECEIVE, err) : PASS;
+}
+
+static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
+{
+	const volatile struct family *f = family_of(ipv6);
+	struct rewrite r = {NULL, &f->guest, f->to_guest, NULL, 0, true};
+	struct flow_key key;
+	struct flow *flow = NULL;
+	struct packet p;
+	__u32 now = clock_now();
+	int err = parse(skb, &p, ETH_HLEN, ipv6, false);
+	__u8 side;
+
+	if (err)
+		return drop(skb, DIR_RECEIVE, err);
+	if (!addr_equal(&p.dst, &f->pod, ipv6))
+		return addr_in(&p.dst, f, ipv6) ? drop(skb, DIR_RECEIVE, DROP_PRIVATE_ADDRESS) : PASS;
+	if (icmp_is_link_scope(&p))
+		return PASS;
+	if (p.ttl <= 1)
+		return drop(skb, DIR_RECEIVE, DROP_TTL_EXCEEDED);
+	r.src = &p.src;
+	if (p.frag == FRAG_LATER)
+		return nic_in_fragment(skb, &p, &r, f);
+	if (p.icmp_error)
+		return nic_in_error(skb, &p, f);
+	if (p.class == CLASS_ICMP && !icmp_is_query(p.icmp_type, ipv6) && !icmp_is_answer(p.icmp_type, ipv6))
+		return PASS;
+
+	key_inward(&key, &p);
+	if (!p.opens)
+		flow = bpf_map_lookup_elem(&flows, &key);
+	if (flow && flow_fresh(flow, p.class, now)) {
+		side = flow->side;
+		r.new_port = flow->port;
+	} else {
+		__u32 resolved = flow_resolve_inward(&key, p.opens, now);
+
+		side = resolved >> 16;
+		r.new_port = resolved;
+		flow = bpf_map_lookup_elem(&flows, &key);
+	}
+	if (flow)
+		flow_touch(flow, DIR_RECEIVE, skb->len, now);
+	r.port = &p.dport;
+	fragment_remember(&p, side);
+	if (side != SIDE_GUEST) {
+		if (r.new_port == p.dport)
+			return PASS;
+		r.dst = &p.dst;
+		r.difference = r.routed = 0;
+		err = rewrite(skb, &p, &r);
+		return err ? drop(skb, DIR_RECEIVE, err) : PASS;
+	}
+	err = rewrite(skb, &p, &r);
+	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
+}
+
+SEC("tc")
+int tapir_nic_in(struct __sk_buff *skb)
+{
+	/* Broadcast, multicast and what is for another host is none of ours. */
+	if (skb->pkt_type != 0 /* PACKET_HOST */)
+		return PASS;
+	if (has_ipv4 && skb->protocol == bpf_htons(ETH_P_IP))
+		return nic_in_ip(skb, false);
+	if (has_ipv6 && skb->protocol == bpf_htons(ETH_P_IPV6))
+		return nic_in_ip(skb, true);
+	return PASS;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * tapir_nic_out: a frame leaves by the pod NIC. The guest's have been dealt with; what the pod's own stack sends
+ * marks its ports as the pod's, and where the guest has the port already, gets another one.
+ */
+#pragma once
+
+static __always_inline int nic_out_ip(struct __sk_buff *skb, const bool ipv6)
+{
+	const volatile struct family *f = family_of(ipv6);
+	struct rewrite r = {};
+	__u32 now = clock_now();
+	struct flow_key key;
+	struct flow *flow;
+	struct packet p;
+	int wire, err;
+
+	if (parse(skb, &p, ETH_HLEN, ipv6, false) || !addr_equal(&p.src, &f->pod, ipv6))
+		return PASS;
+	/* Answers to pings and ICMP errors follow from what came in; they claim nothing. */
+	if (p.frag == FRAG_LATER || (p.class == CLASS_ICMP && !p.opens))
+		return PASS;
+	key_outward(&key, &p);
+	flow = bpf_map_lookup_elem(&flows, &key);
+	if (flow && flow->side == SIDE_POD && flow->port == p.sport && flow->epoch == epoch_of(p.class, now)) {
+		flow_touch(flow, DIR_TRANSMIT, skb->len, now);
+		return PASS;
+	}
+	wire = flow_resolve_outward(&key, SIDE_POD, !p.resets, now);
+	if (wire < 0)
+		return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);
+	if (wire == p.sport)
+		return PASS;
+	r.src = &p.src;
+	r.dst = &p.dst;
+	r.port = &p.sport;
+	r.new_port = wire;
+	err = rewrite(skb, &p, &r);
+	return err ? drop(skb, DIR_TRANSMIT, err) : PASS;
+}
+
+SEC("tc")
+int tapir_nic_out(struct __sk_buff *skb)
+{
+	if (skb->ingress_ifindex == tap_ifindex)
+		return PASS;
+	if (has_ipv4 && skb->protocol == bpf_htons(ETH_P_IP))
+		return nic_out_ip(skb, false);
+	if (has_ipv6 && skb->protocol == bpf_htons(ETH_P_IPV6))
+		return nic_out_ip(skb, true);
+	return PASS;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Reads an IPv4 or IPv6 packet into one shape, so that what follows need not know the family.
+ *
+ * ICMP queries (echo, timestamp) are given ports: the asker's is the id, the answerer's is 0. A ping from
+ * the guest and a ping to it then differ as a client's and a server's connection do, even with equal ids.
+ * Other protocols get their number as both ports: one flow for each remote end, as conntrack has it.
+ */
+#pragma once
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+
+#include "drop.h"
+#include "icmp.h"
+#include "types.h"
+
+#define IP_MF 0x2000
+#define IP_OFFSET 0x1fff
+#define IPV6_EXT_MAX 6 /* extension headers followed; more is hostile */
+
+enum frag {
+	FRAG_NONE,
+	FRAG_FIRST,
+	FRAG_LATER, /* carries no transport header */
+};
+
+struct packet {
+	union addr src, dst;
+	__be16 sport, dport;
+	__u32 frag_id;
+	__u16 l4; /* offset of the transport header in the frame */
+	__u8 proto;
+	__u8 class;
+	__u8 ttl;
+	__u8 frag;
+	__u8 icmp_type;
+	bool ipv6;
+	bool opens;      /* TCP SYN without ACK, or an ICMP query: judged by the port rules alone */
+	bool resets;     /* TCP RST: proves nothing about who owns a port */
+	bool icmp_error; /* carries the packet that caused it */
+};
+
+/*
+ * Reads of the frame's bounds. In plain C the compiler keeps the address of the field for a second read, and
+ * the verifier refuses a context pointer with an offset.
+ */
+static __always_inline void *data_of(struct __sk_buff *skb)
+{
+	void *p;
+
+	asm volatile("%0 = *(u32 *)(%1 + %2)"
+		     : "=r"(p)
+		     : "r"(skb), "i"(__builtin_offsetof(struct __sk_buff, data)));
+	return p;
+}
+
+static __always_inline void *end_of(struct __sk_buff *skb)
+{
+	void *p;
+
+	asm volatile("%0 = *(u32 *)(%1 + %2)"
+		     : "=r"(p)
+		     : "r"(skb), "i"(__builtin_offsetof(struct __sk_buff, data_end)));
+	return p;
+}
+
+/* Makes the first len bytes (or the whole frame) readable in place: a guest chooses how its frames are cut. */
+static __always_inline int pull(struct __sk_buff *skb, __u32 len)
+{
+	if (len > skb->len)
+		len = skb->len;
+	if (data_of(skb) + len <= end_of(skb))
+		return 0;
+	return bpf_skb_pull_data(skb, len);
+}
+
+static __always_inline bool addr_equal(const union addr *a, const volatile union addr *b, const bool ipv6)
+{
+	if (!ipv6)
+		return a->word[0] == b->word[0];
+	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
+}
+
+static __always_inline bool addr_in(const union addr *a, const volatile struct family *f, const bool ipv6)
+{
+	if (!ipv6)
+		return (a->word[0] & f->mask.word[0]) == f->prefix.word[0];
+	return (a->half[0] & f->mask.half[0]) == f->prefix.half[0] &&
+	       (a->half[1] & f->mask.half[1]) == f->prefix.half[1];
+}
+
+static __always_inline __u8 class_of(__u8 proto, const bool ipv6)
+{
+	if (proto == IPPROTO_TCP)
+		return CLASS_TCP;
+	if (proto == IPPROTO_UDP)
+		return CLASS_UDP;
+	if (proto == (ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		return CLASS_ICMP;
+	return CLASS_OTHER;
+}
+
+/* Link-scope ICMPv6 (router and neighbour discovery, multicast listeners): never crosses a router. */
+static __always_inline bool icmp_is_link_scope(const struct packet *p)
+{
+	return p->ipv6 && p->class == CLASS_ICMP &&
+	       ((p->icmp_type >= ICMP6_MLD_QUERY && p->icmp_type <= ICMP6_REDIRECT) ||
+		p->icmp_type == ICMP6_MLD2_REPORT);
+}
+
+/* Reads the transport header at p->l4. Quoted packets (in ICMP errors) may end after 8 bytes. */
+static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, const bool quoted)
+{
+	void *l4 = data_of(skb) + p->l4, *end = end_of(skb);
+
+	p->class = class_of(p->proto, p->ipv6);
+	if (p->class == CLASS_OTHER || p->frag == FRAG_LATER) {
+		p->sport = p->dport = bpf_htons(p->proto);
+		return DROP_NONE;
+	}
+	if (l4 + 8 > end)
+		return DROP_MALFORMED;
+	if (p->class == CLASS_ICMP) {
+		struct icmp_header *icmp = l4;
+
+		p->icmp_type = icmp->type;
+		if (icmp_is_query(icmp->type, p->ipv6)) {
+			p->sport = icmp->id;
+			p->opens = true;
+		} else if (icmp_is_answer(icmp->type, p->ipv6)) {
+			p->dport = icmp->id;
+		}
+		p->icmp_error = icmp_is_error(icmp->type, p->ipv6);
+		return DROP_NONE;
+	}
+	p->sport = ((struct udphdr *)l4)->source;
+	p->dport = ((struct udphdr *)l4)->dest;
+	if (p->class == CLASS_TCP && !quoted) {
+		struct tcphdr *tcp = l4;
+
+		if (l4 + sizeof(*tcp) > end)
+			return DROP_MALFORMED;
+		p->opens = tcp->syn && !tcp->ack;
+		p->resets = tcp->rst;
+	}
+	return DROP_NONE;
+}
+
+static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p, __u32 off)
+{
+	struct iphdr *ip = data_of(skb) + off;
+	__u16 frag, len;
+
+	if ((void *)(ip + 1) > end_of(skb) || ip->version != 4 || ip->ihl < 5)
+		return DROP_MALFORMED;
+	len = bpf_ntohs(ip->tot_len); /* 0 in a BIG TCP frame */
+	if (len && len < ip->ihl * 4)
+		return DROP_MALFORMED;
+	p->src.word[0] = ip->saddr;
+	p->dst.word[0] = ip->daddr;
+	p->proto = ip->protocol;
+	p->ttl = ip->ttl;
+	p->l4 = off + ip->ihl * 4;
+	frag = bpf_ntohs(ip->frag_off);
+	if (frag & (IP_MF | IP_OFFSET)) {
+		p->frag = frag & IP_OFFSET ? FRAG_LATER : FRAG_FIRST;
+		p->frag_id = ip->id;
+	}
+	return DROP_NONE;
+}
+
+static __always_inline bool is_extension(__u8 proto)
+{
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS ||
+	       proto == IPPROTO_FRAGMENT;
+}
+
+/* Walks the extension headers from p->l4 on; p->proto and p->l4 are the transport's afterwards. */
+static __noinline int parse_extensions(struct __sk_buff *skb, struct packet *p)
+{
+	struct {
+		__u8 next, len;
+		__be16 offset;
+		__be32 id;
+	} ext;
+
+	for (int i = 0; i < IPV6_EXT_MAX && is_extension(p->proto); i++) {
+		if (bpf_skb_load_bytes(skb, p->l4, &ext, sizeof(ext)))
+			return DROP_MALFORMED;
+		if (p->proto == IPPROTO_FRAGMENT) {
+			p->frag_id = ext.id;
+			p->l4 += sizeof(ext);
+			if (ext.offset & bpf_htons(0xfff8))
+				p->frag = FRAG_LATER;
+			else if (ext.offset & bpf_htons(1))
+				p->frag = FRAG_FIRST; /* else an atomic fragment: whole */
+		} else {
+			p->l4 += (ext.len + 1) * 8;
+		}
+		p->proto = ext.next;
+		if (p->frag == FRAG_LATER)
+			break;
+	}
+	return pull(skb, p->l4 + sizeof(struct tcphdr)) ? DROP_MALFORMED : DROP_NONE;
+}
+
+static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p, __u32 off)
+{
+	struct ipv6hdr *ip = data_of(skb) + off;
+
+	if ((void *)(ip + 1) > end_of(skb) || ip->version != 6)
+		return DROP_MALFORMED;
+	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
+	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
+	p->proto = ip->nexthdr;
+	p->ttl = ip->hop_limit;
+	p->l4 = off + sizeof(*ip);
+	return is_extension(p->proto) ? parse_extensions(skb, p) : DROP_NONE;
+}
+
+/* Parses the packet whose IP header is at off. Returns DROP_NONE or why it can't be forwarded. */
+static __always_inline int parse(struct __sk_buff *skb, struct packet *p, __u32 off, const bool ipv6,
+				 const bool quoted)
+{
+	int err;
+
+	__builtin_memset(p, 0, sizeof(*p));
+	p->ipv6 = ipv6;
+	if (pull(skb, off + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + sizeof(struct tcphdr)))
+		return DROP_MALFORMED;
+	err = ipv6 ? parse_ipv6(skb, p, off) : parse_ipv4(skb, p, off);
+	if (err)
+		return err;
+	return parse_ports(skb, p, quoted);
+}
+
+/* Parses what an ICMP error quotes. */
+static __noinline int parse_quoted(struct __sk_buff *skb, const struct packet *outer, struct packet *q)
+{
+	return parse(skb, q, outer->l4 + sizeof(struct icmp_header), outer->ipv6, true);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* tapir_tap_in: a frame from the guest. It goes outside, back to the guest, to the pod's loopback, or to its stack. */
+#pragma once
+
+#include "guest_out.h"
+#include "hairpin.h"
+#include "loopback_return.h"
+
+static __always_inline __u64 mac_of(const __u8 *mac)
+{
+	__u64 value = 0;
+
+	__builtin_memcpy(&value, mac, ETH_ALEN);
+	return value;
+}
+
+/* A guest has one MAC: the configured one, or the first it used with an address of its own. */
+static __always_inline bool mac_allowed(__u64 mac)
+{
+	struct nic_state *s = state_of();
+
+	return s && !(mac & 1) && (!s->guest_mac || s->guest_mac == mac);
+}
+
+static __always_inline void mac_learn(__u64 mac)
+{
+	struct nic_state *s = state_of();
+
+	/* Two CPUs learning at once: the last store stands, the other's later frames are dropped as spoofed. */
+	if (s && !s->guest_mac)
+		s->guest_mac = mac;
+}
+
+static __always_inline int tap_in_arp(struct __sk_buff *skb, __u64 mac)
+{
+	struct {
+		__u8 header[8];
+		__u8 sender_mac[ETH_ALEN];
+		__be32 sender; /* unaligned */
+	} __attribute__((packed)) *arp;
+
+	if (pull(skb, ETH_HLEN + 28))
+		return drop(skb, DIR_TRANSMIT, DROP_MALFORMED);
+	arp = data_of(skb) + ETH_HLEN;
+	if ((void *)(arp + 1) > end_of(skb))
+		return drop(skb, DIR_TRANSMIT, DROP_MALFORMED);
+	if (!has_ipv4)
+		return drop(skb, DIR_TRANSMIT, DROP_NO_FAMILY);
+	if (mac_of(arp->sender_mac) != mac || (arp->sender && arp->sender != family4.guest.word[0]))
+		return drop(skb, DIR_TRANSMIT, DROP_SPOOFED_ARP);
+	mac_learn(mac);
+	return PASS;
+}
+
+static __always_inline bool is_link_local(const union addr *a)
+{
+	return (a->word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+static __always_inline bool is_group(const union addr *a, const bool ipv6)
+{
+	if (ipv6)
+		return (a->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+	return (a->word[0] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) || a->word[0] == 0xffffffff ||
+	       a->word[0] == (family4.prefix.word[0] | ~family4.mask.word[0]);
+}
+
+/* Sources that a host without an address has: DHCP, duplicate address detection, link-local discovery. */
+static __always_inline bool is_unconfigured(const struct packet *p, const bool ipv6)
+{
+	if (ipv6)
+		return (!p->src.half[0] && !p->src.half[1] && is_group(&p->dst, true)) ||
+		       (is_link_local(&p->src) && (is_link_local(&p->dst) || is_group(&p->dst, true)));
+	return !p->src.word[0] && p->dst.word[0] == 0xffffffff && p->class == CLASS_UDP &&
+	       p->dport == bpf_htons(67);
+}
+
+static __always_inline bool is_loopback(const union addr *a, const bool ipv6)
+{
+	if (ipv6)
+		return addr_equal(a, &family6.loopback, true);
+	return (a->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+}
+
+static __always_inline int tap_in_ip(struct __sk_buff *skb, __u64 mac, bool to_gateway, const bool ipv6)
+{
+	const volatile struct family *f = family_of(ipv6);
+	struct packet p;
+	int err = parse(skb, &p, ETH_HLEN, ipv6, false);
+
+	if (err)
+		return drop(skb, DIR_TRANSMIT, err);
+	if (is_unconfigured(&p, ipv6)) {
+		mac_learn(mac);
+		return PASS;
+	}
+	if (!addr_equal(&p.src, &f->guest, ipv6))
+		return drop(skb, DIR_TRANSMIT, DROP_SPOOFED_ADDRESS);
+	mac_learn(mac);
+	if (is_group(&p.dst, ipv6) || icmp_is_link_scope(&p) || (ipv6 && is_link_local(&p.dst)))
+		return PASS;
+	if (!to_gateway)
+		return drop(skb, DIR_TRANSMIT, DROP_NOT_FOR_GATEWAY);
+	if (addr_equal(&p.dst, &f->gateway, ipv6))
+		return loopback_return(skb, &p, f);
+	if (addr_equal(&p.dst, &f->pod, ipv6))
+		return hairpin(skb, &p, f);
+	if (addr_in(&p.dst, f, ipv6) || is_loopback(&p.dst, ipv6))
+		return drop(skb, DIR_TRANSMIT, DROP_UNREACHABLE);
+	return guest_out(skb, &p, f);
+}
+
+SEC("tc")
+int tapir_tap_in(struct __sk_buff *skb)
+{
+	struct ethhdr *eth = data_of(skb);
+	bool to_gateway;
+	__u64 mac;
+
+	if ((void *)(eth + 1) > end_of(skb))
+		return drop(skb, DIR_TRANSMIT, DROP_MALFORMED);
+	mac = mac_of(eth->h_source);
+	if (!mac_allowed(mac))
+		return drop(skb, DIR_TRANSMIT, DROP_SPOOFED_MAC);
+	if (skb->vlan_present)
+		return drop(skb, DIR_TRANSMIT, DROP_ETHERTYPE);
+	to_gateway = mac_of(eth->h_dest) == mac_of(gateway_mac);
+	switch (eth->h_proto) {
+	case bpf_htons(ETH_P_IP):
+		return has_ipv4 ? tap_in_ip(skb, mac, to_gateway, false) : drop(skb, DIR_TRANSMIT, DROP_NO_FAMILY);
+	case bpf_htons(ETH_P_IPV6):
+		return has_ipv6 ? tap_in_ip(skb, mac, to_gateway, true) : drop(skb, DIR_TRANSMIT, DROP_NO_FAMILY);
+	case bpf_htons(ETH_P_ARP):
+		return tap_in_arp(skb, mac);
+	}
+	return drop(skb, DIR_TRANSMIT, DROP_ETHERTYPE);
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+)
+
+// Traffic counts frames; a GSO frame is one packet.
+type Traffic struct {
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+// Counters are seen from the guest: receive is into it.
+type Counters struct {
+	Receive        Traffic `json:"receive"`        // forwarded by the programs
+	Transmit       Traffic `json:"transmit"`       //
+	Remaps         uint64  `json:"remaps"`         // flows that got another port because theirs was taken
+	ContestedFull  uint64  `json:"contestedFull"`  // times there was no room to remember such a flow
+	FragmentsEarly uint64  `json:"fragmentsEarly"` // fragments that overtook their first
+}
+
+// LinkCounters are the tap's own, turned to the guest's view; they include what the pod's stack itself exchanges with
+// the guest (DHCP, pings to the gateway), as KubeVirt's kubevirt_vmi_network_* do.
+type LinkCounters struct {
+	Receive, Transmit               Traffic
+	ReceiveErrors, TransmitErrors   uint64
+	ReceiveDropped, TransmitDropped uint64
+}
+
+// Drop counts the packets dropped for one reason.
+type Drop struct {
+	Reason    string `json:"reason"`
+	Direction string `json:"direction"` // receive: on the way into the guest; transmit: from it
+	Packets   uint64 `json:"packets"`
+	Bytes     uint64 `json:"bytes"`
+}
+
+var directionNames = [...]string{
+	masqueradeDirectionDIR_RECEIVE:  "receive",
+	masqueradeDirectionDIR_TRANSMIT: "transmit",
+}
+
+// reasonNames are an interface (metrics, JSON), as the numbers in bpf/drop.h are: add, never change.
+var reasonNames = [masqueradeDropReasonDROP_REASONS]string{
+	masqueradeDropReasonDROP_NONE:            "none",
+	masqueradeDropReasonDROP_MALFORMED:       "malformed",
+	masqueradeDropReasonDROP_ETHERTYPE:       "ethertype",
+	masqueradeDropReasonDROP_SPOOFED_MAC:     "spoofed_mac",
+	masqueradeDropReasonDROP_SPOOFED_ADDRESS: "spoofed_address",
+	masqueradeDropReasonDROP_SPOOFED_ARP:     "spoofed_arp",
+	masqueradeDropReasonDROP_NOT_FOR_GATEWAY: "not_for_gateway",
+	masqueradeDropReasonDROP_NO_FAMILY:       "no_family",
+	masqueradeDropReasonDROP_UNREACHABLE:     "unreachable",
+	masqueradeDropReasonDROP_PRIVATE_ADDRESS: "private_address",
+	masqueradeDropReasonDROP_TTL_EXCEEDED:    "ttl_exceeded",
+	masqueradeDropReasonDROP_NO_FREE_PORT:    "no_free_port",
+	masqueradeDropReasonDROP_ICMP_TYPE:       "icmp_type",
+	masqueradeDropReasonDROP_TOO_BIG:         "too_big",
+}
+
+// Counters sums up what the programs count.
+func (n *NIC) Counters() (c Counters, err error) {
+	if c.Receive, err = sumCounter(n.maps.Counters, uint32(masqueradeDirectionDIR_RECEIVE)); err != nil {
+		return c, err
+	}
+	if c.Transmit, err = sumCounter(n.maps.Counters, uint32(masqueradeDirectionDIR_TRANSMIT)); err != nil {
+		return c, err
+	}
+	for event, sum := range map[masqueradeEvent]*uint64{
+		masqueradeEventEVENT_REMAP:          &c.Remaps,
+		masqueradeEventEVENT_CONTESTED_FULL: &c.ContestedFull,
+		masqueradeEventEVENT_FRAGMENT_BOTH:  &c.FragmentsEarly,
+	} {
+		var cpus []uint64
+		if err := n.maps.Events.Lookup(uint32(event), &cpus); err != nil {
+			return c, fmt.Errorf("reading event counters: %w", err)
+		}
+		for _, v := range cpus {
+			*sum += v
+		}
+	}
+	return c, nil
+}
+
+// Drops lists the reasons that occurred, by their numbers.
+func (n *NIC) Drops() ([]Drop, error) {
+	drops := []Drop{}
+	for reason, name := range reasonNames {
+		for dir, direction := range directionNames {
+			t, err := sumCounter(n.maps.Drops, uint32(reason*2+dir))
+			if err != nil {
+				return nil, err
+			}
+			if t.Packets > 0 {
+				drops = append(drops, Drop{name, direction, t.Packets, t.Bytes})
+			}
+		}
+	}
+	return drops, nil
+}
+
+func sumCounter(m *ebpf.Map, index uint32) (t Traffic, err error) {
+	var cpus []masqueradeCounter
+	if err := m.Lookup(index, &cpus); err != nil {
+		return t, fmt.Errorf("reading counters: %w", err)
+	}
+	for _, c := range cpus {
+		t.Packets += c.Packets
+		t.Bytes += c.Bytes
+	}
+	return t, nil
+}
+
+// LinkCounters reads the tap's statistics. What a tap transmits, the guest receives.
+func (n *NIC) LinkCounters() (c LinkCounters, err error) {
+	err = inNetNS(n.record.Config.NetNS, func(cookie uint64) error {
+		if want, _ := splitKey(n.key); strconv.FormatUint(cookie, 16) != want {
+			return fmt.Errorf("%s is another namespace by now", n.record.Config.NetNS)
+		}
+		tap, err := netlink.LinkByName(n.record.Config.Tap)
+		if err != nil {
+			return fmt.Errorf("reading the statistics of %s: %w", n.record.Config.Tap, err)
+		}
+		if s := tap.Attrs().Statistics; s != nil {
+			c = LinkCounters{
+				Receive:         Traffic{s.TxPackets, s.TxBytes},
+				Transmit:        Traffic{s.RxPackets, s.RxBytes},
+				ReceiveErrors:   s.TxErrors,
+				TransmitErrors:  s.RxErrors,
+				ReceiveDropped:  s.TxDropped,
+				TransmitDropped: s.RxDropped,
+			}
+		}
+		return nil
+	})
+	return c, err
+}
