@@ -3,7 +3,7 @@
 // Package nstest gives tests a real network: named network namespaces with links, addresses and routes
 // between them, and clients and servers that run inside them.
 //
-// [NewPod] makes the surroundings of one pod, as a CNI plugin leaves them, and of the guest in it:
+// [NewTopology] makes the surroundings of one pod, as a CNI plugin leaves them, and of the guest in it:
 //
 //	guest            pod                node                client
 //	eth0 == shuttle == tap0    eth0 ---- cni0    eth0 ---- eth0

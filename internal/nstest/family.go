@@ -4,7 +4,7 @@ package nstest
 
 import "net/netip"
 
-// A Family is one address family's plan of the network that NewPod makes.
+// A Family is one address family's plan of the network that NewTopology makes.
 type Family struct {
 	Name     string // "v4" or "v6"
 	Loopback netip.Addr

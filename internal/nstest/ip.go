@@ -34,6 +34,12 @@ func (n *Namespace) listenIP(at netip.Addr, protocol int) (*net.IPConn, error) {
 	})
 }
 
+// SendIP sends what follows the IP header from a socket of ListenIP.
+func SendIP(socket *net.IPConn, to netip.Addr, packet []byte) error {
+	_, err := socket.WriteToIP(packet, &net.IPAddr{IP: to.AsSlice()})
+	return err
+}
+
 // A Ping is one ICMP echo.
 type Ping struct {
 	From, To     netip.Addr
@@ -44,7 +50,7 @@ type Ping struct {
 
 // Ping sends an echo and waits for a reply with the same payload.
 func (n *Namespace) Ping(p Ping) error {
-	socket, err := n.listenIP(p.From, icmpProtocol(p.To))
+	socket, err := n.listenIP(p.From, ICMPProtocol(p.To))
 	if err != nil {
 		return err
 	}
@@ -65,7 +71,7 @@ func (n *Namespace) Ping(p Ping) error {
 	if err != nil {
 		return err
 	}
-	if _, err := socket.WriteToIP(packet, &net.IPAddr{IP: p.To.AsSlice()}); err != nil {
+	if err := SendIP(socket, p.To, packet); err != nil {
 		return err
 	}
 	_, err = ReadICMP(socket, func(m *icmp.Message) bool {
@@ -89,15 +95,15 @@ func ReadICMP(socket *net.IPConn, wanted func(*icmp.Message) bool) (netip.Addr, 
 		}
 		from, _ := netip.AddrFromSlice(sender.IP)
 		from = from.Unmap()
-		message, err := icmp.ParseMessage(icmpProtocol(from), packet[:size])
+		message, err := icmp.ParseMessage(ICMPProtocol(from), packet[:size])
 		if err == nil && wanted(message) {
 			return from, nil
 		}
 	}
 }
 
-// icmpProtocol is the number of ICMP in an address's family.
-func icmpProtocol(address netip.Addr) int {
+// ICMPProtocol is the IP protocol number of ICMP in an address's family.
+func ICMPProtocol(address netip.Addr) int {
 	if address.Is4() {
 		return ipv4.ICMPTypeEcho.Protocol()
 	}

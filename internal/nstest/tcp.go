@@ -4,6 +4,7 @@ package nstest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ import (
 // Patience is how long helpers wait for an answer before they call it a timeout. It outlasts one
 // retransmitted SYN (1 s).
 const Patience = 2500 * time.Millisecond
+
+// bulkPatience is how long much data may take on a busy machine.
+const bulkPatience = 15 * time.Second
 
 // ServeTCP answers on an address until the test ends: it tells each client whom it sees (an address with
 // port, and a newline), then sends back whatever comes.
@@ -57,8 +61,8 @@ func echo(ctx context.Context, client *net.TCPConn) {
 // A TCPClient is a connection to ServeTCP.
 type TCPClient struct {
 	net.Conn
-	reader *bufio.Reader
 	Seen   netip.AddrPort // whom the server sees
+	reader *bufio.Reader  // after the greeting
 }
 
 // DialTCP connects to ServeTCP; local may be zero, or have a zero port.
@@ -93,11 +97,29 @@ func greet(connection net.Conn) (*TCPClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the server's greeting: %w", err)
 	}
-	return &TCPClient{connection, reader, seen}, nil
+	return &TCPClient{connection, seen, reader}, nil
 }
 
-// Read reads what comes after the greeting.
-func (c *TCPClient) Read(p []byte) (int, error) { return c.reader.Read(p) }
+// Echo sends data and waits until the server has sent all of it back.
+func (c *TCPClient) Echo(data []byte) error {
+	if err := c.SetDeadline(time.Now().Add(bulkPatience)); err != nil {
+		return err
+	}
+	sent := make(chan error, 1)
+	go func() {
+		_, err := c.Write(data)
+		sent <- err
+	}()
+	echo := make([]byte, len(data))
+	if _, err := io.ReadFull(c.reader, echo); err != nil {
+		c.Close()
+		return errors.Join(err, <-sent)
+	}
+	if !bytes.Equal(echo, data) {
+		return errors.New("the echo differs from what was sent")
+	}
+	return <-sent
+}
 
 // reuseAddress lets a probe take a port that an earlier one left in TIME_WAIT.
 func reuseAddress(_, _ string, raw syscall.RawConn) error {

@@ -103,13 +103,18 @@ func (n *Namespace) DialUDP(local, to netip.AddrPort) (*net.UDPConn, error) {
 	})
 }
 
-// ExchangeUDP sends payload to ServeUDP and returns what the server saw, or an error when no answer with
-// the same payload comes in time.
+// ExchangeUDP sends payload to ServeUDP and waits for the answer; see [ReceiveUDP].
 func ExchangeUDP(client *net.UDPConn, payload []byte) (Sighting, error) {
-	if err := client.SetDeadline(time.Now().Add(Patience)); err != nil {
+	if _, err := client.Write(payload); err != nil {
 		return Sighting{}, err
 	}
-	if _, err := client.Write(payload); err != nil {
+	return ReceiveUDP(client, payload)
+}
+
+// ReceiveUDP returns what ServeUDP saw of a datagram with this payload, or an error when no answer with
+// the same payload comes in time.
+func ReceiveUDP(client *net.UDPConn, payload []byte) (Sighting, error) {
+	if err := client.SetReadDeadline(time.Now().Add(Patience)); err != nil {
 		return Sighting{}, err
 	}
 	answer := make([]byte, sightingSize+len(payload)+1)

@@ -13,7 +13,7 @@ import (
 	"github.com/tapir-vm/tapir/internal/shuttle"
 )
 
-// Sizes of the links that NewPod makes, in bytes.
+// Sizes of the links that NewTopology makes, in bytes.
 const (
 	MTU       = 1500
 	NarrowMTU = 1400 // of the wire to far
@@ -26,66 +26,66 @@ var GuestMAC = net.HardwareAddr{0x02, 0xf0, 0x0d, 0x00, 0x00, 0x01}
 // path whose MTU isn't known yet.
 const FarAddresses = 8
 
-// A Pod is a pod with its surroundings; see the package comment for the picture.
-type Pod struct {
+// A Topology is a pod with its surroundings; see the package comment for the picture.
+type Topology struct {
 	Guest, Pod, Node, Client, Far *Namespace
 }
 
-// NewPod makes all five namespaces and everything in them except what carries the guest's frames: tap0
+// NewTopology makes all five namespaces and everything in them except what carries the guest's frames: tap0
 // in the pod, and the guest's NIC, which Plug adds.
-func NewPod(t testing.TB) *Pod {
+func NewTopology(t testing.TB) *Topology {
 	t.Helper()
-	p := &Pod{
+	n := &Topology{
 		Guest:  NewNamespace(t, "guest"),
 		Pod:    NewNamespace(t, "pod"),
 		Node:   NewNamespace(t, "node"),
 		Client: NewNamespace(t, "client"),
 		Far:    NewNamespace(t, "far"),
 	}
-	Connect(t, p.Node, "cni0", p.Pod, "eth0", MTU)
-	Connect(t, p.Node, "eth0", p.Client, "eth0", MTU)
-	Connect(t, p.Node, "eth1", p.Far, "eth0", NarrowMTU)
-	p.Node.DisableOffloads(t, "eth1")
-	p.Far.DisableOffloads(t, "eth0")
-	p.Node.Sysctl(t, "net/ipv4/ip_forward", "1")
-	p.Node.Sysctl(t, "net/ipv6/conf/all/forwarding", "1")
+	Connect(t, n.Node, "cni0", n.Pod, "eth0", MTU)
+	Connect(t, n.Node, "eth0", n.Client, "eth0", MTU)
+	Connect(t, n.Node, "eth1", n.Far, "eth0", NarrowMTU)
+	n.Node.DisableOffloads(t, "eth1")
+	n.Far.DisableOffloads(t, "eth0")
+	n.Node.Sysctl(t, "net/ipv4/ip_forward", "1")
+	n.Node.Sysctl(t, "net/ipv6/conf/all/forwarding", "1")
 
 	for _, family := range []Family{IPv4, IPv6} {
-		p.address(t, family)
+		n.address(t, family)
 	}
-	return p
+	return n
 }
 
-func (p *Pod) address(t testing.TB, f Family) {
+func (n *Topology) address(t testing.TB, f Family) {
 	t.Helper()
-	p.Node.Address(t, "cni0", f.Node)
-	p.Node.Address(t, "eth0", f.clientRouter)
-	p.Node.Address(t, "eth1", f.farRouter)
+	n.Node.Address(t, "cni0", f.Node)
+	n.Node.Address(t, "eth0", f.clientRouter)
+	n.Node.Address(t, "eth1", f.farRouter)
 	// Outside, anyone may have a route to the guest's private network.
-	p.Pod.Address(t, "eth0", f.Pod)
-	p.Node.Route(t, f.Guest.Masked(), f.Pod.Addr())
+	n.Pod.Address(t, "eth0", f.Pod)
+	n.Node.Route(t, f.Guest.Masked(), f.Pod.Addr())
 
-	p.Client.Address(t, "eth0", f.Client)
+	n.Client.Address(t, "eth0", f.Client)
 	far := f.Far
 	for range FarAddresses {
-		p.Far.Address(t, "eth0", far)
+		n.Far.Address(t, "eth0", far)
 		far = netip.PrefixFrom(far.Addr().Next(), far.Bits())
 	}
-	p.Pod.Route(t, f.everything, f.Node.Addr())
-	p.Client.Route(t, f.everything, f.clientRouter.Addr())
-	p.Far.Route(t, f.everything, f.farRouter.Addr())
+	n.Pod.Route(t, f.everything, f.Node.Addr())
+	n.Client.Route(t, f.everything, f.clientRouter.Addr())
+	n.Far.Route(t, f.everything, f.farRouter.Addr())
 }
 
 // Plug gives the guest its NIC, eth0 with GuestMAC, joined to the pod's tap0, which must exist, until
 // the test ends.
-func (p *Pod) Plug(t testing.TB) {
+func (n *Topology) Plug(t testing.TB) {
 	t.Helper()
-	podTap, err := shuttle.Open(p.Pod, "tap0")
+	podTap, err := shuttle.Open(n.Pod, "tap0")
 	if err != nil {
 		t.Fatalf("opening the pod's end: %v", err)
 	}
 	t.Cleanup(func() { podTap.Close() })
-	guestTap, err := shuttle.Open(p.Guest, "eth0")
+	guestTap, err := shuttle.Open(n.Guest, "eth0")
 	if err != nil {
 		t.Fatalf("opening the guest's end: %v", err)
 	}
@@ -101,16 +101,16 @@ func (p *Pod) Plug(t testing.TB) {
 		}
 	})
 
-	p.Guest.Must(t, func() error {
+	n.Guest.Must(t, func() error {
 		link, err := netlink.LinkByName("eth0")
 		if err != nil {
 			return err
 		}
 		return netlink.LinkSetHardwareAddr(link, GuestMAC)
 	})
-	p.Guest.Up(t, "eth0")
+	n.Guest.Up(t, "eth0")
 	for _, f := range []Family{IPv4, IPv6} {
-		p.Guest.Address(t, "eth0", f.Guest)
-		p.Guest.Route(t, f.everything, f.Gateway.Addr())
+		n.Guest.Address(t, "eth0", f.Guest)
+		n.Guest.Route(t, f.everything, f.Gateway.Addr())
 	}
 }

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oracle
+
+import (
+	"bytes"
+	"net/netip"
+
+	"github.com/tapir-vm/tapir/internal/nstest"
+)
+
+// bulk is about much data, which must cross in frames far larger than the MTU.
+var bulk = []probe{
+	{
+		name:     "bulk TCP both ways, guest -> client",
+		run:      func(s *scene) string { return s.bulk(s.Guest, at(s.ip.Client, remotePort)) },
+		kubevirt: always("intact; frames above the MTU to guest, from guest"),
+	},
+	{
+		name:     "bulk TCP both ways, client -> guest",
+		run:      func(s *scene) string { return s.bulk(s.Client, at(s.ip.Pod, declaredTCP)) },
+		kubevirt: always("intact; frames above the MTU to guest, from guest"),
+	},
+	{
+		name:     "bulk TCP both ways, guest -> far, over a wire without offloads",
+		run:      func(s *scene) string { return s.bulk(s.Guest, at(s.ip.Far, remotePort)) },
+		kubevirt: always("intact; frames above the MTU from guest"),
+	},
+	{
+		name:     "bulk TCP both ways, pod -> loopback",
+		run:      func(s *scene) string { return s.bulk(s.Pod, netip.AddrPortFrom(s.ip.Loopback, declaredTCP)) },
+		kubevirt: outcomes{loopbackBulk, loopbackBulk, "timeout", "timeout"},
+		tapir:    &better{always(loopbackBulk), reachesGuest},
+	},
+}
+
+const loopbackBulk = "intact; frames above the MTU to guest, from guest"
+
+// bulk sends 16 MiB to an echo server and describes what comes back, and how large the frames on the guest's NIC were.
+func (s *scene) bulk(from *nstest.Namespace, to netip.AddrPort) string {
+	client, err := from.DialTCP(netip.AddrPort{}, to)
+	if err != nil {
+		return s.failure(err)
+	}
+	defer client.Close()
+	before := s.Guest.Traffic(s.t, "eth0")
+	if err := client.Echo(bytes.Repeat([]byte("0123456789abcdef"), 1<<20)); err != nil {
+		return s.failure(err)
+	}
+	after := s.Guest.Traffic(s.t, "eth0")
+	outcome := "intact; frames above the MTU"
+	if (after.RxBytes-before.RxBytes)/(after.RxFrames-before.RxFrames) > 2*nstest.MTU {
+		outcome += " to guest,"
+	}
+	if (after.TxBytes-before.TxBytes)/(after.TxFrames-before.TxFrames) > 2*nstest.MTU {
+		outcome += " from guest"
+	}
+	return outcome
+}

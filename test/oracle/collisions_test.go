@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oracle
+
+import (
+	"net"
+	"net/netip"
+
+	"github.com/tapir-vm/tapir/internal/nstest"
+)
+
+// collisions is about ports and identifiers that both the guest and the pod use, and about whom a port belongs to.
+var collisions = []probe{
+	{
+		name:     "guest's port to a destination that the pod has with the same port, TCP",
+		run:      func(s *scene) string { return s.collideTCP(40000, s.Pod, s.ip.Pod, s.Guest, s.ip.Guest) },
+		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
+	},
+	{
+		name:     "pod's port to a destination that the guest has with the same port, TCP",
+		run:      func(s *scene) string { return s.collideTCP(41000, s.Guest, s.ip.Guest, s.Pod, s.ip.Pod) },
+		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
+	},
+	{
+		name:     "guest's port to a destination that the pod has with the same port, UDP",
+		run:      func(s *scene) string { return s.collideUDP(40000, s.Pod, s.ip.Pod, s.Guest, s.ip.Guest) },
+		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
+	},
+	{
+		name:     "pod's port to a destination that the guest has with the same port, UDP",
+		run:      func(s *scene) string { return s.collideUDP(41000, s.Guest, s.ip.Guest, s.Pod, s.ip.Pod) },
+		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
+	},
+	{
+		name:     "guest's ping with an identifier that the pod uses",
+		run:      func(s *scene) string { return s.collidePing(7, s.Pod, s.ip.Pod, s.Guest, s.ip.Guest) },
+		kubevirt: always("first: reply from client; second: reply from client; first: reply from client"),
+	},
+	{
+		name:     "pod's ping with an identifier that the guest uses",
+		run:      func(s *scene) string { return s.collidePing(8, s.Guest, s.ip.Guest, s.Pod, s.ip.Pod) },
+		kubevirt: always("first: reply from client; second: reply from client; first: reply from client"),
+	},
+	{
+		name: "pod calls from a port that the guest serves, TCP",
+		run: func(s *scene) string {
+			before := s.tcp(s.Client, netip.AddrPort{}, at(s.ip.Pod, declaredTCP))
+			pod := s.tcp(s.Pod, at(s.ip.Pod, declaredTCP), at(s.ip.Client, remotePort))
+			after := s.tcp(s.Client, netip.AddrPort{}, at(s.ip.Pod, declaredTCP))
+			return before + "; " + pod + "; " + after
+		},
+		kubevirt: always("seen as client, port kept; seen as pod, port kept; seen as client, port kept"),
+	},
+	{
+		name:     "guest calls from a port that the pod serves, TCP",
+		run:      func(s *scene) string { return s.tcp(s.Guest, at(s.ip.Guest, podTCP), at(s.ip.Client, remotePort)) },
+		kubevirt: always("seen as pod, port kept"),
+	},
+	{
+		name: "client calls again from the same port, TCP",
+		run: func(s *scene) string {
+			call := func() string {
+				client, err := s.Client.DialTCP(at(s.ip.Client, 43000), at(s.ip.Pod, declaredTCP))
+				if err != nil {
+					return s.failure(err)
+				}
+				// Reset, so that the port is free at once.
+				if err := client.Conn.(*net.TCPConn).SetLinger(0); err != nil {
+					return s.failure(err)
+				}
+				defer client.Close()
+				return s.seen(client.Seen, 43000)
+			}
+			return call() + "; " + call()
+		},
+		kubevirt: always("seen as client, port kept; seen as client, port kept"),
+	},
+	{
+		name:     "a third host -> a port that the pod uses towards another, UDP",
+		run:      func(s *scene) string { return s.third(42000, s.Pod, s.ip.Pod) },
+		kubevirt: byPorts("port unreachable from guest", "port unreachable from pod"),
+	},
+	{
+		name:     "a third host -> a port that the guest uses towards another, UDP",
+		run:      func(s *scene) string { return s.third(42001, s.Guest, s.ip.Guest) },
+		kubevirt: byPorts("port unreachable from guest", "port unreachable from pod"),
+	},
+}
+
+// collideTCP calls client from the same port in two namespaces, and checks that both connections work at once.
+func (s *scene) collideTCP(port uint16, a *nstest.Namespace, aAddress netip.Prefix, b *nstest.Namespace, bAddress netip.Prefix) string {
+	to := at(s.ip.Client, remotePort)
+	first, err := a.DialTCP(at(aAddress, port), to)
+	if err != nil {
+		return "first: " + s.failure(err)
+	}
+	defer first.Close()
+	second, err := b.DialTCP(at(bAddress, port), to)
+	if err != nil {
+		return "second: " + s.failure(err)
+	}
+	defer second.Close()
+	for _, connection := range []*nstest.TCPClient{first, second, first} {
+		if err := connection.Echo([]byte("still there?")); err != nil {
+			return "afterwards: " + s.failure(err)
+		}
+	}
+	return "first: " + s.seen(first.Seen, port) + "; second: " + s.seen(second.Seen, port) + "; both alive"
+}
+
+// collideUDP does the same with two sockets.
+func (s *scene) collideUDP(port uint16, a *nstest.Namespace, aAddress netip.Prefix, b *nstest.Namespace, bAddress netip.Prefix) string {
+	to := at(s.ip.Client, remotePort)
+	first, err := a.DialUDP(at(aAddress, port), to)
+	if err != nil {
+		return "first: " + s.failure(err)
+	}
+	defer first.Close()
+	second, err := b.DialUDP(at(bAddress, port), to)
+	if err != nil {
+		return "second: " + s.failure(err)
+	}
+	defer second.Close()
+	var seen [2]string
+	for range 2 {
+		for i, socket := range []*net.UDPConn{first, second} {
+			sighting, err := nstest.ExchangeUDP(socket, []byte("who?"))
+			if err != nil {
+				return s.failure(err)
+			}
+			seen[i] = s.seen(sighting.From, port)
+		}
+	}
+	return "first: " + seen[0] + "; second: " + seen[1] + "; both alive"
+}
+
+// collidePing pings client from two namespaces with one identifier, one after the other and back.
+func (s *scene) collidePing(id int, a *nstest.Namespace, aAddress netip.Prefix, b *nstest.Namespace, bAddress netip.Prefix) string {
+	first := nstest.Ping{From: aAddress.Addr(), To: s.ip.Client.Addr(), ID: id, Size: 56}
+	second := first
+	second.From = bAddress.Addr()
+	return "first: " + s.ping(a, first) + "; second: " + s.ping(b, second) + "; first: " + s.ping(a, first)
+}
+
+// third describes who answers far at a port from which someone talks to client.
+func (s *scene) third(port uint16, owner *nstest.Namespace, address netip.Prefix) string {
+	if outcome := s.udp(owner, at(address, port), at(s.ip.Client, remotePort), 56); outcome != "seen as pod, port kept" {
+		return "before: " + outcome
+	}
+	return s.refusal(s.Far, at(s.ip.Pod, port))
+}

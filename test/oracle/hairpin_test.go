@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oracle
+
+import "net/netip"
+
+// hairpin is what the guest starts towards its own pod IP.
+var hairpin = []probe{
+	{
+		name:     "guest -> own pod IP:8080 TCP (hairpin)",
+		run:      hairpinTCP(declaredTCP),
+		kubevirt: always("refused"),
+		tapir:    &better{always("seen as pod, port kept"), reachesItself},
+	},
+	{
+		name:     "guest -> own pod IP:8081 TCP (hairpin)",
+		run:      hairpinTCP(undeclaredTCP),
+		kubevirt: always("refused"),
+		tapir:    &better{byPorts("seen as pod, port kept", "refused"), reachesItself},
+	},
+	{
+		name:     "guest -> own pod IP:8053 UDP (hairpin)",
+		run:      func(s *scene) string { return s.udp(s.Guest, netip.AddrPort{}, at(s.ip.Pod, declaredUDP), 512) },
+		kubevirt: always("refused"),
+		tapir:    &better{always("seen as pod, port kept"), reachesItself},
+	},
+	{
+		name:     "guest pings its own pod IP (hairpin)",
+		run:      func(s *scene) string { return s.pingFrom(s.Guest, s.ip.Guest, s.ip.Pod, 56) },
+		kubevirt: always("reply from pod"),
+		tapir:    &better{byPorts("reply from guest", "reply from pod"), reachesItself},
+	},
+}
+
+const reachesItself = "a guest reaches itself by its pod IP"
+
+func hairpinTCP(port uint16) func(*scene) string {
+	return func(s *scene) string { return s.tcp(s.Guest, netip.AddrPort{}, at(s.ip.Pod, port)) }
+}

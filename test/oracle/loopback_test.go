@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oracle
+
+import (
+	"net/netip"
+
+	"github.com/tapir-vm/tapir/internal/nstest"
+)
+
+// loopback is what a process in the pod starts towards 127.0.0.1 and ::1, as kubectl port-forward does.
+var loopback = []probe{
+	{
+		name:     "pod -> loopback:8080 TCP",
+		run:      func(s *scene) string { return s.loopbackTCP(declaredTCP) },
+		kubevirt: outcomes{"seen as gateway, port kept", "seen as gateway, port kept", "timeout", "timeout"},
+		tapir:    &better{always("seen as gateway, port kept"), reachesGuest},
+	},
+	{
+		name:     "pod -> loopback:8081 TCP",
+		run:      func(s *scene) string { return s.loopbackTCP(undeclaredTCP) },
+		kubevirt: outcomes{"seen as gateway, port kept", "refused", "timeout", "refused"},
+		tapir:    &better{byPorts("seen as gateway, port kept", "refused"), reachesGuest},
+	},
+	{
+		name:     "pod -> loopback TCP, a port that only the pod listens on",
+		run:      func(s *scene) string { return s.loopbackTCP(podTCP) },
+		kubevirt: outcomes{"refused", "seen as loopback, port kept", "timeout", "seen as loopback, port kept"},
+		tapir:    &better{byPorts("refused", "seen as loopback, port kept"), reachesGuest},
+	},
+	{
+		name:     "pod -> loopback:8053 UDP",
+		run:      func(s *scene) string { return s.loopbackUDP(declaredUDP) },
+		kubevirt: outcomes{"seen as gateway, port kept", "seen as gateway, port kept", "timeout", "timeout"},
+		tapir:    &better{always("seen as gateway, port kept"), reachesGuest},
+	},
+	{
+		name:     "pod -> loopback:8054 UDP",
+		run:      func(s *scene) string { return s.loopbackUDP(undeclaredUDP) },
+		kubevirt: outcomes{"seen as gateway, port kept", "refused", "timeout", "refused"},
+		tapir:    &better{byPorts("seen as gateway, port kept", "refused"), reachesGuest},
+	},
+	{
+		name: "pod pings loopback",
+		run: func(s *scene) string {
+			return s.ping(s.Pod, nstest.Ping{From: s.ip.Loopback, To: s.ip.Loopback, ID: 3, Size: 56})
+		},
+		kubevirt: outcomes{"reply from guest", "reply from pod", "timeout", "reply from pod"},
+		tapir:    &better{byPorts("reply from guest", "reply from pod"), reachesGuest},
+	},
+	{
+		name:     "pod -> its own pod IP:8080 TCP",
+		run:      func(s *scene) string { return s.tcp(s.Pod, netip.AddrPort{}, at(s.ip.Pod, declaredTCP)) },
+		kubevirt: always("refused"),
+	},
+	{
+		name:     "pod -> its own pod IP TCP, a port that the pod listens on",
+		run:      func(s *scene) string { return s.tcp(s.Pod, netip.AddrPort{}, at(s.ip.Pod, podTCP)) },
+		kubevirt: always("seen as pod, port kept"),
+	},
+}
+
+const reachesGuest = "::1 in the pod reaches the guest"
+
+func (s *scene) loopbackTCP(port uint16) string {
+	return s.tcp(s.Pod, netip.AddrPort{}, netip.AddrPortFrom(s.ip.Loopback, port))
+}
+
+func (s *scene) loopbackUDP(port uint16) string {
+	return s.udp(s.Pod, netip.AddrPort{}, netip.AddrPortFrom(s.ip.Loopback, port), 512)
+}

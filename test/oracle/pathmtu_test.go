@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oracle
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/tapir-vm/tapir/internal/nstest"
+)
+
+// pathMTU is about the wire to far, which is narrower than the guest's link. Each probe uses an address of far that
+// no other has sent large packets to.
+var pathMTU = []probe{
+	{
+		name: "DF ping over a 1400 hop",
+		run: func(s *scene) string {
+			ping := nstest.Ping{From: s.ip.Guest.Addr(), To: s.farAddress(1), ID: 4, Size: 1440, DontFragment: true}
+			if err := s.Guest.Ping(ping); err == nil {
+				return "a reply to a packet that doesn't fit"
+			}
+			return s.learnt(s.Guest, s.farAddress(1))
+		},
+		kubevirt: always("path MTU 1400"),
+	},
+	{
+		name:     "unfragmentable datagram over a 1400 hop, from guest",
+		run:      func(s *scene) string { return s.tooLong(s.Guest, s.farAddress(2)) },
+		kubevirt: always("path MTU 1400"),
+	},
+	{
+		name:     "unfragmentable datagram over a 1400 hop, from pod",
+		run:      func(s *scene) string { return s.tooLong(s.Pod, s.farAddress(3)) },
+		kubevirt: always("path MTU 1400"),
+	},
+	{
+		name: "TCP upload over a 1400 hop, from guest",
+		run: func(s *scene) string {
+			to := netip.AddrPortFrom(s.farAddress(4), remotePort)
+			s.Far.ServeTCP(s.t, to)
+			client, err := s.Guest.DialTCP(netip.AddrPort{}, to)
+			if err != nil {
+				return s.failure(err)
+			}
+			defer client.Close()
+			if err := client.Echo(bytes.Repeat([]byte("tapir"), 200_000)); err != nil {
+				return s.failure(err)
+			}
+			return "intact"
+		},
+		kubevirt: always("intact"),
+	},
+}
+
+// farAddress is one of the addresses of far.
+func (s *scene) farAddress(n int) netip.Addr {
+	address := s.ip.Far.Addr()
+	for range n {
+		address = address.Next()
+	}
+	return address
+}
+
+// tooLong sends a datagram that fits the link but not the path.
+func (s *scene) tooLong(from *nstest.Namespace, to netip.Addr) string {
+	client, err := from.DialUDP(netip.AddrPort{}, netip.AddrPortFrom(to, remotePort))
+	if err != nil {
+		return s.failure(err)
+	}
+	defer client.Close()
+	if err := nstest.DontFragment(client, to); err != nil {
+		return s.failure(err)
+	}
+	if _, err := client.Write(make([]byte, 1440)); err != nil {
+		return s.failure(err)
+	}
+	return s.learnt(from, to)
+}
+
+// learnt describes the MTU that a kernel comes to believe in.
+func (s *scene) learnt(n *nstest.Namespace, to netip.Addr) string {
+	var mtu int
+	s.eventually(func() bool {
+		var err error
+		if mtu, err = n.PathMTU(to); err != nil {
+			s.t.Errorf("reading the path MTU to %s: %v", to, err)
+		}
+		return mtu != nstest.MTU
+	})
+	return fmt.Sprintf("path MTU %d", mtu)
+}
+
+// eventually waits until something has become true, and says whether it has.
+func (s *scene) eventually(become func() bool) bool {
+	for deadline := time.Now().Add(nstest.Patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if become() {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oracle
+
+import (
+	"testing"
+
+	"github.com/tapir-vm/tapir/internal/nstest"
+	"github.com/tapir-vm/tapir/pkg/datapath"
+)
+
+// attachTapir attaches Tapir's datapath, as a launcher would that knows its guest's MAC.
+func attachTapir(t *testing.T, network *nstest.Topology, ports []port) {
+	config := datapath.Config{
+		Name:    t.Name(),
+		NetNS:   network.Pod.Path(),
+		NIC:     "eth0",
+		Tap:     "tap0",
+		Binding: datapath.Masquerade,
+		CIDR4:   datapath.DefaultCIDR4,
+		CIDR6:   datapath.DefaultCIDR6,
+		MAC:     nstest.GuestMAC,
+		Queues:  1,
+		Flows:   datapath.DefaultFlows,
+	}
+	for _, p := range ports {
+		config.Ports = append(config.Ports, datapath.Port{Protocol: p.protocol, Port: p.number})
+	}
+	nic, err := datapath.Attach(config)
+	if err != nil {
+		t.Fatalf("attaching Tapir: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := nic.Close(); err != nil {
+			t.Errorf("closing the NIC: %v", err)
+		}
+		if err := datapath.Detach(config.NetNS, config.Tap); err != nil {
+			t.Errorf("detaching Tapir: %v", err)
+		}
+	})
+}
