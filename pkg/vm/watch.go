@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vm
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/digitalocean/go-qemu/qmp"
+)
+
+const (
+	// maxLog is where a log is cut, in bytes, so that a guest can't fill the host's memory or disk with it.
+	maxLog      = 1 << 20
+	logInterval = time.Second
+	// lastWordsTimeout bounds the wait for what an ended QEMU had sent before.
+	lastWordsTimeout = 2 * time.Second
+)
+
+// connect makes a VM of a process and its QMP socket, and watches both.
+func connect(ctx context.Context, dir runDir, socket string, s state, p *process, log *slog.Logger) (*VM, error) {
+	v := &VM{state: s, dir: dir, proc: p, log: log.With("vm", s.Name), ended: make(chan struct{})}
+	conn, err := dir.dial(ctx, socket)
+	if err != nil {
+		return nil, err
+	}
+	if v.mon, err = newMonitor(ctx, conn, v.observe); err != nil {
+		return nil, err
+	}
+	v.closing, v.close = context.WithCancel(context.Background())
+	go v.awaitEnd()
+	go v.trimLogs()
+	return v, nil
+}
+
+func (v *VM) observe(event qmp.Event) {
+	v.log.Debug("event", "event", event.Event, "data", event.Data)
+	v.ending.observe(event)
+}
+
+// awaitEnd finds out how QEMU ends. A child is waited for even after Close, for else it stays a zombie.
+func (v *VM) awaitEnd() {
+	stop := context.AfterFunc(v.closing, func() { v.proc.pidfd.SetReadDeadline(time.Now()) })
+	status, err := v.proc.wait()
+	stop()
+	v.proc.pidfd.Close()
+	if err != nil {
+		return // closed
+	}
+	// QEMU's last events are still on their way through the socket.
+	select {
+	case <-v.mon.done:
+	case <-time.After(lastWordsTimeout):
+	}
+	v.exit = v.ending.exit(status, v.dir.lastWords())
+	v.log.Debug("ended", "exit", v.exit)
+	close(v.ended)
+}
+
+// trimLogs cuts the logs that QEMU appends to.
+func (v *VM) trimLogs() {
+	tick := time.NewTicker(logInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-v.ended:
+			return
+		case <-v.closing.Done():
+			return
+		}
+		for _, name := range []string{consoleLog, qemuLog} {
+			if info, err := os.Lstat(v.dir.path(name)); err == nil && info.Size() > maxLog {
+				os.Truncate(v.dir.path(name), 0)
+			}
+		}
+	}
+}
+
+// lastWords is the last line that QEMU wrote to stderr, without the program's name.
+func (d runDir) lastWords() string {
+	f, err := os.Open(d.path(qemuLog))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	const enough = 4096
+	if info, err := f.Stat(); err == nil && info.Size() > enough {
+		f.Seek(-enough, io.SeekEnd)
+	}
+	tail, _ := io.ReadAll(io.LimitReader(f, enough))
+	lines := bytes.Split(bytes.TrimSpace(tail), []byte("\n"))
+	last := strings.ToValidUTF8(string(lines[len(lines)-1]), "")
+	if name, rest, ok := strings.Cut(last, ": "); ok && strings.HasPrefix(filepath.Base(name), "qemu") {
+		last = rest
+	}
+	return strings.TrimSpace(last)
+}
