@@ -39,14 +39,18 @@ func makeNetNS(path string) error {
 	return nil
 }
 
-// shareNetNSDir makes /run/netns a shared mount of its own, as `ip netns add` does. Without it, a
-// later `ip netns add` would mount over the directory and hide our namespaces beneath.
+// shareNetNSDir makes /run/netns a shared mount of its own, as `ip netns add` does: without it, a
+// later `ip netns add` would mount over the directory and hide our namespaces beneath. Where a program that didn't do
+// so has namespaces already, theirs would be hidden, and they were there first.
 func shareNetNSDir() error {
 	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
 		return err
 	}
 	err := unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
 	if !errors.Is(err, unix.EINVAL) { // EINVAL: not a mount point yet
+		return err
+	}
+	if entries, err := os.ReadDir(netnsDir); err != nil || len(entries) > 0 {
 		return err
 	}
 	if err := unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {

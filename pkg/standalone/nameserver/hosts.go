@@ -29,7 +29,8 @@ func (s *Server) fromHosts(ctx context.Context, q dnsmessage.Question) (records 
 	header := dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: ttl}
 	switch q.Type {
 	case dnsmessage.TypeA, dnsmessage.TypeAAAA:
-		addresses, err := hosts.LookupNetIP(ctx, "ip", q.Name.String())
+		// With the dot that ends it, a name of one label would not be found.
+		addresses, err := hosts.LookupNetIP(ctx, "ip", strings.TrimSuffix(q.Name.String(), "."))
 		if err != nil {
 			return nil, false
 		}
@@ -53,7 +54,7 @@ func (s *Server) fromHosts(ctx context.Context, q dnsmessage.Question) (records 
 			return nil, false
 		}
 		for _, name := range names {
-			if target, err := dnsmessage.NewName(name); err == nil {
+			if target, err := dnsmessage.NewName(strings.TrimSuffix(name, ".") + "."); err == nil {
 				records = append(records, dnsmessage.Resource{Header: header, Body: &dnsmessage.PTRResource{PTR: target}})
 			}
 		}
