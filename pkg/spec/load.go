@@ -113,7 +113,7 @@ var kinds = map[[2]string]reflect.Type{
 func (l *loader) document(o *origin, dir string, value any) []*Error {
 	content, ok := value.(map[string]any)
 	if !ok {
-		return o.errors(field.ErrorList{{Type: field.ErrorTypeTypeInvalid, BadValue: field.OmitValueType{}, Detail: "must be an object with apiVersion and kind"}})
+		return []*Error{{File: o.file, Line: o.node.Line, Detail: "must be an object with apiVersion and kind"}}
 	}
 	version, _ := content["apiVersion"].(string)
 	kind, _ := content["kind"].(string)

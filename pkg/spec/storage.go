@@ -184,9 +184,9 @@ func (c *conversion) bootOrder() {
 		switch at = at.Child("bootOrder"); {
 		case order == nil:
 		case *order < 1 || *order > 2*maxVolumes:
-			c.fail(field.Invalid(at, int64(*order), "must be from 1 on"))
+			c.fail(field.Invalid(at, *order, "must be from 1 on"))
 		case taken[*order] != nil:
-			c.fail(field.Invalid(at, int64(*order), "is taken by "+taken[*order].String()))
+			c.fail(field.Invalid(at, *order, "is taken by "+taken[*order].String()))
 		default:
 			taken[*order] = at
 		}

@@ -25,22 +25,22 @@ type document struct {
 
 // split cuts a stream at its document markers (YAML 1.2 section 9.1.2), which stay with what follows them.
 func split(stream []byte) []document {
-	docs := []document{{}}
-	line, start := 0, 0
+	var docs []document
+	line, start, lines := 0, 0, 0
 	for at := 0; at < len(stream); line++ {
 		end := len(stream)
 		if n := bytes.IndexByte(stream[at:], '\n'); n >= 0 {
 			end = at + n + 1
 		}
 		if rest, ok := bytes.CutPrefix(stream[at:end], []byte("---")); ok && (len(rest) == 0 || strings.ContainsRune(" \t\r\n", rune(rest[0]))) {
-			docs[len(docs)-1].text = stream[start:at]
-			docs = append(docs, document{lines: line})
-			start = at
+			if at > 0 {
+				docs = append(docs, document{stream[start:at], lines})
+			}
+			start, lines = at, line
 		}
 		at = end
 	}
-	docs[len(docs)-1].text = stream[start:]
-	return docs
+	return append(docs, document{stream[start:], lines})
 }
 
 // parse returns the document as nodes, which know their lines in the stream, and as what JSON has for values:
