@@ -17,6 +17,14 @@ volatile const __u8 epoch_shift[CLASSES];
 
 static const __u8 gateway_mac[6] = {0x02, 0, 0, 0, 0, 0};
 
+/* Reads word by word through volatile: the compiler takes a plain read of a constant for its initial zero. */
+static __always_inline union addr constant(const volatile union addr *a)
+{
+	union addr value = {.half = {a->half[0], a->half[1]}};
+
+	return value;
+}
+
 static __always_inline const volatile struct family *family_of(const bool ipv6)
 {
 	return ipv6 ? &family6 : &family4;

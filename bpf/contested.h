@@ -70,10 +70,13 @@ static __always_inline long contested_insert(struct flow_key *key, __u8 kind, st
  * inserts it owns the tuple, also when two CPUs translate the first packets of two flows at once.
  * Returns 0, or a negative error when the tuple is taken or the map full.
  */
-static __always_inline long contested_put(struct flow_key *key, __u8 side, __be16 own, __be16 wire, __u32 now)
+__noinline int contested_put(struct flow_key *key, __u32 side, __u16 own, __u16 wire, __u32 now)
 {
+	if (!key)
+		return -1;
+
 	struct contest c = {.side = side, .port = own, .seen = now};
-	long err;
+	int err;
 
 	key->local_port = wire;
 	err = contested_insert(key, 0, &c);

@@ -63,24 +63,35 @@ static __always_inline void flow_store(struct flow_key *key, __u8 side, __be16 o
 	bpf_map_update_elem(&flows, key, &f, BPF_ANY);
 }
 
-/* Finds a wire port that neither side uses, takes it for the side and remembers the tuple. 0: none was found. */
-static __noinline __be16 port_allocate(struct flow_key *key, __u8 side, __be16 own, __u32 now)
+/* Tries one wire port at random: takes it for the side if neither uses it. 0: it is taken. */
+__noinline int port_try(struct flow_key *key, __u32 side, __u16 own, __u32 now)
 {
+	if (!key)
+		return 0;
+
+	__u32 n = PORT_MIN + (((__u64)bpf_get_prandom_u32() * (65536 - PORT_MIN)) >> 32);
 	__u8 class = class_of(key->proto, key->ipv6);
+	struct nic_state *s = state_of();
+	__be16 wire = bpf_htons(n);
 
+	if (owners_of(class, key->ipv6, wire, now))
+		return 0;
+	if (s && s->ports_only && port_rule(class, wire) == SIDE_GUEST)
+		return 0; /* declared: the guest will listen there */
+	if (contested_put(key, side, own, wire, now))
+		return 0;
+	count_event(EVENT_REMAP);
+	return wire;
+}
+
+/* Finds a wire port that neither side uses and remembers the tuple. 0: none was found. */
+static __always_inline __be16 port_allocate(struct flow_key *key, __u8 side, __be16 own, __u32 now)
+{
 	for (int i = 0; i < PORT_RETRIES; i++) {
-		__u32 n = PORT_MIN + (((__u64)bpf_get_prandom_u32() * (65536 - PORT_MIN)) >> 32);
-		__be16 wire = bpf_htons(n);
-		struct nic_state *s = state_of();
+		__be16 wire = port_try(key, side, own, now);
 
-		if (owners_of(class, key->ipv6, wire, now))
-			continue;
-		if (s && s->ports_only && port_rule(class, wire) == SIDE_GUEST)
-			continue; /* declared: the guest will listen there */
-		if (!contested_put(key, side, own, wire, now)) {
-			count_event(EVENT_REMAP);
+		if (wire)
 			return wire;
-		}
 	}
 	return 0;
 }
@@ -90,8 +101,11 @@ static __noinline __be16 port_allocate(struct flow_key *key, __u8 side, __be16 o
  * that of the flow on the wire. The side may keep its port unless the other side has used it; a flow that is known
  * to be ours on such a port (the remote opened it) keeps it too, but is written down as contested.
  */
-static __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 claims, __u32 now)
+__noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 claims, __u32 now)
 {
+	if (!key)
+		return -1;
+
 	__u8 class = class_of(key->proto, key->ipv6);
 	__be16 own = key->local_port, wire = own;
 	struct contest *c = contested_find(key, side, now);
@@ -165,8 +179,11 @@ static __always_inline __u8 flow_owner(struct flow_key *key, bool opens, __u32 n
  * The slow path of what arrives: side << 16 | its own port. Caches what belongs to the guest, and what the rules
  * give to the pod on a port that the guest has used, so that the pod's answer keeps that port.
  */
-static __noinline int flow_resolve_inward(struct flow_key *key, __u32 opens, __u32 now)
+__noinline int flow_resolve_inward(struct flow_key *key, __u32 opens, __u32 now)
 {
+	if (!key)
+		return 0;
+
 	__u8 class = class_of(key->proto, key->ipv6);
 	__be16 own;
 	__u8 side = flow_owner(key, opens, now, &own);

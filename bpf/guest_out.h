@@ -3,33 +3,37 @@
 #pragma once
 
 /* The guest complains about a packet that it got from outside; the quotation is what the guest saw. */
-static __noinline int guest_out_error(struct __sk_buff *skb, const struct packet *p,
-					   const volatile struct family *f)
+__noinline int guest_out_error(struct __sk_buff *skb, const struct packet *p)
 {
-	struct rewrite outer = {&f->pod, &p->dst, f->to_pod, NULL, 0, true};
-	struct rewrite inner = {NULL, &f->pod, f->to_pod, NULL, 0, false};
+	if (!p)
+		return SHOT;
+
+	const volatile struct family *f = family_of(p->ipv6);
+	struct rewrite r = {.dst = constant(&f->pod), .difference = f->to_pod, .which = DESTINATION_PORT};
 	struct flow_key key;
 	struct packet q;
 	int err = parse_quoted(skb, p, &q), wire;
 
 	if (err || !addr_equal(&q.dst, &f->guest, p->ipv6))
 		return drop(skb, DIR_TRANSMIT, DROP_MALFORMED);
+	r.src = q.src;
 	key_inward(&key, &q);
 	wire = flow_resolve_outward(&key, SIDE_GUEST, false, clock_now());
-	inner.src = &q.src;
-	if (wire >= 0 && !q.opens) {
-		inner.port = &q.dport;
-		inner.new_port = wire;
+	if (wire >= 0) {
+		r.old_port = q.dport;
+		r.new_port = wire;
 	}
-	err = rewrite_quoted(skb, p, &q, &inner);
-	if (!err)
-		err = rewrite(skb, p, &outer);
+	err = rewrite_quoted(skb, p, &q, &r);
+	if (err)
+		return drop(skb, DIR_TRANSMIT, err);
+	r = (struct rewrite){.src = constant(&f->pod), .dst = p->dst, .difference = f->to_pod, .routed = true};
+	err = rewrite(skb, p, &r);
 	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb);
 }
 
 static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, const volatile struct family *f)
 {
-	struct rewrite r = {&f->pod, &p->dst, f->to_pod, NULL, 0, true};
+	struct rewrite r = {.src = constant(&f->pod), .dst = p->dst, .difference = f->to_pod, .routed = true};
 	struct flow_key key;
 	struct flow *flow;
 	__u32 now = clock_now();
@@ -38,7 +42,7 @@ static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, co
 	if (p->ttl <= 1)
 		return drop(skb, DIR_TRANSMIT, DROP_TTL_EXCEEDED);
 	if (p->icmp_error)
-		return guest_out_error(skb, p, f);
+		return guest_out_error(skb, p);
 	if (p->class == CLASS_ICMP && p->frag != FRAG_LATER && !icmp_is_query(p->icmp_type, p->ipv6) &&
 	    !icmp_is_answer(p->icmp_type, p->ipv6))
 		return drop(skb, DIR_TRANSMIT, DROP_ICMP_TYPE);
@@ -51,7 +55,7 @@ static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, co
 
 			if (wire < 0)
 				return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);
-			r.port = &p->sport;
+			r.old_port = p->sport;
 			r.new_port = wire;
 			flow = bpf_map_lookup_elem(&flows, &key);
 		}

@@ -14,13 +14,16 @@ static __always_inline bool hairpin_is_guests(const struct packet *p)
 	return !p->opens && p->class <= CLASS_UDP && port_rule(p->class, p->sport) == SIDE_GUEST;
 }
 
-static __noinline int hairpin(struct __sk_buff *skb, struct packet *p, const volatile struct family *f)
+__noinline int hairpin(struct __sk_buff *skb, const struct packet *p)
 {
-	struct rewrite r = {&f->pod, &f->guest, 0, NULL, 0, true};
+	if (!p)
+		return SHOT;
+
+	const volatile struct family *f = family_of(p->ipv6);
+	struct rewrite r = {.src = constant(&f->guest), .dst = constant(&f->pod)};
 	int err;
 
 	if (p->icmp_error) {
-		struct rewrite inner = {&f->guest, &f->pod, 0, NULL, 0, false};
 		struct packet q;
 
 		err = parse_quoted(skb, p, &q);
@@ -28,7 +31,7 @@ static __noinline int hairpin(struct __sk_buff *skb, struct packet *p, const vol
 			return drop(skb, DIR_TRANSMIT, err);
 		if (!addr_equal(&q.src, &f->pod, p->ipv6) || !addr_equal(&q.dst, &f->guest, p->ipv6))
 			return PASS;
-		err = rewrite_quoted(skb, p, &q, &inner);
+		err = rewrite_quoted(skb, p, &q, &r);
 		if (err)
 			return drop(skb, DIR_TRANSMIT, err);
 	} else {
@@ -44,6 +47,7 @@ static __noinline int hairpin(struct __sk_buff *skb, struct packet *p, const vol
 	}
 	if (p->ttl <= 1)
 		return drop(skb, DIR_TRANSMIT, DROP_TTL_EXCEEDED);
+	r = (struct rewrite){.src = constant(&f->pod), .dst = constant(&f->guest), .routed = true};
 	err = rewrite(skb, p, &r);
 	if (err)
 		return drop(skb, DIR_TRANSMIT, err);

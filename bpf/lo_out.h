@@ -8,30 +8,35 @@
 #pragma once
 
 /* The pod's stack complains about what the guest sent to a loopback client. */
-static __noinline int lo_out_error(struct __sk_buff *skb, const struct packet *p, const struct rewrite *outer,
-					const volatile struct family *f)
+__noinline int lo_out_error(struct __sk_buff *skb, const struct packet *p)
 {
-	struct rewrite inner = {&f->guest, &f->gateway, f->from_lo, NULL, 0, false};
+	if (!p)
+		return SHOT;
+
+	const volatile struct family *f = family_of(p->ipv6);
+	struct rewrite r = {.src = constant(&f->guest), .dst = constant(&f->gateway), .difference = f->from_lo};
 	struct flow_key key;
 	struct packet q;
-	int err = parse_quoted(skb, p, &q);
 
-	if (err)
+	if (parse_quoted(skb, p, &q))
 		return PASS;
 	key_outward(&key, &q);
-	key.remote = *(const union addr *)&f->gateway;
+	key.remote = constant(&f->gateway);
 	if (!loopback_known(&key, q.class, clock_now()))
 		return PASS;
-	err = rewrite_quoted(skb, p, &q, &inner);
-	if (!err)
-		err = rewrite(skb, p, outer);
-	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
+	if (rewrite_quoted(skb, p, &q, &r))
+		return drop(skb, DIR_RECEIVE, DROP_MALFORMED);
+	r.src = constant(&f->gateway);
+	r.dst = constant(&f->guest);
+	if (rewrite(skb, p, &r))
+		return drop(skb, DIR_RECEIVE, DROP_MALFORMED);
+	return to_guest(skb);
 }
 
 static __always_inline int lo_out_ip(struct __sk_buff *skb, const bool ipv6)
 {
 	const volatile struct family *f = family_of(ipv6);
-	struct rewrite r = {&f->gateway, &f->guest, f->from_lo, NULL, 0, false};
+	struct rewrite r = {.src = constant(&f->gateway), .dst = constant(&f->guest), .difference = f->from_lo};
 	__u32 now = clock_now();
 	struct flow_key key;
 	struct flow *flow;
@@ -42,13 +47,13 @@ static __always_inline int lo_out_ip(struct __sk_buff *skb, const bool ipv6)
 	    !addr_equal(&p.src, &f->loopback, ipv6))
 		return PASS;
 	if (p.icmp_error)
-		return lo_out_error(skb, &p, &r, f);
+		return lo_out_error(skb, &p);
 	if (p.frag == FRAG_LATER) {
 		if (fragment_side(&p) != SIDE_LOOPBACK)
 			return PASS;
 	} else {
 		key_inward(&key, &p);
-		key.remote = *(const union addr *)&f->gateway;
+		key.remote = constant(&f->gateway);
 		flow = bpf_map_lookup_elem(&flows, &key);
 		if (port_rule(p.class, p.dport) != SIDE_GUEST) {
 			/* Between pod processes. Its answers must pass too when the client's port is declared. */

@@ -14,8 +14,10 @@ static __always_inline bool loopback_socket(struct __sk_buff *skb, const struct 
 	bool found;
 
 	if (key->ipv6) {
-		__builtin_memcpy(t.ipv6.saddr, (const void *)&family6.loopback, sizeof(t.ipv6.saddr));
-		__builtin_memcpy(t.ipv6.daddr, (const void *)&family6.loopback, sizeof(t.ipv6.daddr));
+		union addr loopback = constant(&family6.loopback);
+
+		__builtin_memcpy(t.ipv6.saddr, &loopback, sizeof(loopback));
+		__builtin_memcpy(t.ipv6.daddr, &loopback, sizeof(loopback));
 		t.ipv6.sport = key->local_port;
 		t.ipv6.dport = key->remote_port;
 		size = sizeof(t.ipv6);
@@ -26,7 +28,7 @@ static __always_inline bool loopback_socket(struct __sk_buff *skb, const struct 
 		size = sizeof(t.ipv4);
 	}
 	if (key->proto == IPPROTO_TCP)
-		sk = bpf_skc_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
 	else if (key->proto == IPPROTO_UDP)
 		sk = bpf_sk_lookup_udp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
 	else
@@ -38,8 +40,10 @@ static __always_inline bool loopback_socket(struct __sk_buff *skb, const struct 
 	return found;
 }
 
-static __noinline int loopback_restore(struct __sk_buff *skb, struct flow_key *key, __u32 now)
+__noinline int loopback_restore(struct __sk_buff *skb, struct flow_key *key, __u32 now)
 {
+	if (!key)
+		return false;
 	if (!loopback_socket(skb, key))
 		return false;
 	flow_store(key, SIDE_LOOPBACK, key->local_port, 0, now);
@@ -53,9 +57,14 @@ static __always_inline bool loopback_known(const struct flow_key *key, __u8 clas
 	return flow && flow->side == SIDE_LOOPBACK && flow_fresh(flow, class, now);
 }
 
-static __noinline int loopback_return(struct __sk_buff *skb, struct packet *p, const volatile struct family *f)
+__noinline int loopback_return(struct __sk_buff *skb, const struct packet *p)
 {
-	struct rewrite r = {&f->loopback, &f->loopback, f->to_lo, NULL, 0, false};
+	if (!p)
+		return SHOT;
+
+	const volatile struct family *f = family_of(p->ipv6);
+	struct rewrite r = {
+		.src = constant(&f->loopback), .dst = constant(&f->loopback), .difference = f->to_lo};
 	__u32 now = clock_now();
 	struct flow_key key;
 	int err;

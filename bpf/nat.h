@@ -13,12 +13,18 @@
 #include "config.h"
 #include "packet.h"
 
+enum which_port {
+	SOURCE_PORT = 0, /* both are offsets in 16-bit words */
+	DESTINATION_PORT = 1,
+};
+
 struct rewrite {
-	const volatile union addr *src, *dst;
-	__u32 difference;  /* of src and dst together, folded and in network order, as struct family has it */
-	__be16 *port;      /* &packet.sport or &packet.dport, NULL: keep both */
-	__be16 new_port;
-	bool routed;       /* count down the TTL */
+	union addr src, dst;
+	__u32 difference; /* of src and dst together, folded and in network order, as struct family has it */
+	__be16 old_port, new_port;
+	__u8 which; /* enum which_port */
+	__u8 routed; /* count down the TTL */
+	__u16 pad;
 };
 
 static __always_inline __u16 csum_fold(__u32 sum)
@@ -54,20 +60,20 @@ static __always_inline bool has_pseudo_header(const struct packet *p)
 }
 
 /* Where the port lies within the transport header; ICMP's is the id. */
-static __always_inline __u32 port_offset(const struct packet *p, const __be16 *port)
+static __always_inline __u32 port_offset(const struct packet *p, const struct rewrite *r)
 {
 	if (p->class == CLASS_ICMP)
 		return __builtin_offsetof(struct icmp_header, id);
-	return port == &p->sport ? 0 : 2;
+	return r->which * sizeof(__be16);
 }
 
 static __always_inline int rewrite_port(struct __sk_buff *skb, const struct packet *p, const struct rewrite *r)
 {
 	__u32 csum = p->l4 + l4_csum_offset(p);
 
-	if (bpf_l4_csum_replace(skb, csum, *r->port, r->new_port, l4_csum_flags(p) | sizeof(__be16)))
+	if (bpf_l4_csum_replace(skb, csum, r->old_port, r->new_port, l4_csum_flags(p) | sizeof(__be16)))
 		return DROP_MALFORMED;
-	if (bpf_skb_store_bytes(skb, p->l4 + port_offset(p, r->port), &r->new_port, sizeof(__be16), 0))
+	if (bpf_skb_store_bytes(skb, p->l4 + port_offset(p, r), &r->new_port, sizeof(__be16), 0))
 		return DROP_MALFORMED;
 	return DROP_NONE;
 }
@@ -81,7 +87,7 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p
 		if (bpf_l4_csum_replace(skb, p->l4 + l4_csum_offset(p), 0, r->difference, flags))
 			return DROP_MALFORMED;
 	}
-	if (p->frag != FRAG_LATER && r->port && *r->port != r->new_port) {
+	if (p->frag != FRAG_LATER && r->old_port != r->new_port) {
 		int err = rewrite_port(skb, p, r);
 
 		if (err)
@@ -92,8 +98,8 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p
 
 		if ((void *)(ip + 1) > end_of(skb))
 			return DROP_MALFORMED;
-		*(union addr *)&ip->saddr = *(const union addr *)r->src;
-		*(union addr *)&ip->daddr = *(const union addr *)r->dst;
+		__builtin_memcpy(&ip->saddr, &r->src, sizeof(r->src));
+		__builtin_memcpy(&ip->daddr, &r->dst, sizeof(r->dst));
 		ip->hop_limit -= r->routed;
 	} else {
 		struct iphdr *ip = data_of(skb) + ETH_HLEN;
@@ -104,8 +110,8 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p
 		/* One less in the TTL, the high byte of its 16-bit word, is one more in the checksum's. */
 		sum = (__u16)~ip->check + r->difference + (r->routed ? bpf_htons(0xfeff) : 0);
 		ip->check = ~csum_fold(sum);
-		ip->saddr = r->src->word[0];
-		ip->daddr = r->dst->word[0];
+		ip->saddr = r->src.word[0];
+		ip->daddr = r->dst.word[0];
 		ip->ttl -= r->routed;
 	}
 	return DROP_NONE;

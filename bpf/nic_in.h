@@ -3,10 +3,13 @@
 #pragma once
 
 /* Somebody outside complains about a packet that left from the pod's address: the guest's or the pod's own? */
-static __noinline int nic_in_error(struct __sk_buff *skb, const struct packet *p, const volatile struct family *f)
+__noinline int nic_in_error(struct __sk_buff *skb, const struct packet *p)
 {
-	struct rewrite outer = {&p->src, &f->guest, f->to_guest, NULL, 0, true};
-	struct rewrite inner = {&f->guest, NULL, f->to_guest, NULL, 0, false};
+	if (!p)
+		return SHOT;
+
+	const volatile struct family *f = family_of(p->ipv6);
+	struct rewrite r = {.which = SOURCE_PORT};
 	__u32 now = clock_now(), side;
 	struct flow_key key;
 	struct flow *flow;
@@ -19,40 +22,46 @@ static __noinline int nic_in_error(struct __sk_buff *skb, const struct packet *p
 		return PASS;
 	key_outward(&key, &q);
 	flow = bpf_map_lookup_elem(&flows, &key);
+	r.old_port = q.sport;
 	if (flow && flow_fresh(flow, q.class, now)) {
 		side = flow->side;
-		inner.new_port = flow->port;
+		r.new_port = flow->port;
 	} else {
-		side = flow_owner(&key, false, now, &inner.new_port);
+		side = flow_owner(&key, false, now, &r.new_port);
 	}
-	if (q.frag != FRAG_LATER)
-		inner.port = &q.sport;
-	if (side != SIDE_GUEST) {
-		if (inner.new_port != q.sport) {
-			inner.src = &q.src;
-			inner.dst = &q.dst;
-			inner.difference = 0;
-			err = rewrite_quoted(skb, p, &q, &inner);
-		}
-		return err ? drop(skb, DIR_RECEIVE, err) : PASS;
+	r.src = q.src;
+	r.dst = q.dst;
+	if (side == SIDE_GUEST) {
+		r.src = constant(&f->guest);
+		r.difference = f->to_guest;
+	} else if (r.new_port == r.old_port) {
+		return PASS;
 	}
-	inner.dst = &q.dst;
-	err = rewrite_quoted(skb, p, &q, &inner);
-	if (!err)
-		err = rewrite(skb, p, &outer);
-	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
+	err = rewrite_quoted(skb, p, &q, &r);
+	if (!err && side == SIDE_GUEST) {
+		r = (struct rewrite){
+			.src = p->src, .dst = constant(&f->guest), .difference = f->to_guest, .routed = true};
+		err = rewrite(skb, p, &r);
+	}
+	if (err)
+		return drop(skb, DIR_RECEIVE, err);
+	return side == SIDE_GUEST ? to_guest(skb) : PASS;
 }
 
-static __noinline int nic_in_fragment(struct __sk_buff *skb, const struct packet *p, const struct rewrite *r,
-					   const volatile struct family *f)
+/* No ports in sight: the first fragment's decision holds. */
+__noinline int nic_in_fragment(struct __sk_buff *skb, const struct packet *p)
 {
-	struct rewrite back = {&p->src, &f->pod, f->to_pod, NULL, 0, false};
+	if (!p)
+		return SHOT;
+
+	const volatile struct family *f = family_of(p->ipv6);
+	struct rewrite r = {.src = p->src, .dst = constant(&f->guest), .difference = f->to_guest, .routed = true};
 	__u32 side = fragment_side(p);
 	int err;
 
 	if (side == SIDE_POD)
 		return PASS;
-	err = rewrite(skb, p, r);
+	err = rewrite(skb, p, &r);
 	if (err)
 		return drop(skb, DIR_RECEIVE, err);
 	if (side == SIDE_GUEST)
@@ -61,14 +70,16 @@ static __noinline int nic_in_fragment(struct __sk_buff *skb, const struct packet
 	count_event(EVENT_FRAGMENT_BOTH);
 	if (address_to_guest(skb))
 		bpf_clone_redirect(skb, tap_ifindex, 0);
-	err = rewrite(skb, p, &back);
+	r = (struct rewrite){.src = p->src, .dst = constant(&f->pod), .difference = f->to_pod};
+	err = rewrite(skb, p, &r);
 	return err ? drop(skb, DIR_RECEIVE, err) : PASS;
 }
 
 static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 {
 	const volatile struct family *f = family_of(ipv6);
-	struct rewrite r = {NULL, &f->guest, f->to_guest, NULL, 0, true};
+	struct rewrite r = {
+		.dst = constant(&f->guest), .difference = f->to_guest, .which = DESTINATION_PORT, .routed = true};
 	struct flow_key key;
 	struct flow *flow = NULL;
 	struct packet p;
@@ -84,11 +95,10 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 		return PASS;
 	if (p.ttl <= 1)
 		return drop(skb, DIR_RECEIVE, DROP_TTL_EXCEEDED);
-	r.src = &p.src;
 	if (p.frag == FRAG_LATER)
-		return nic_in_fragment(skb, &p, &r, f);
+		return nic_in_fragment(skb, &p);
 	if (p.icmp_error)
-		return nic_in_error(skb, &p, f);
+		return nic_in_error(skb, &p);
 	if (p.class == CLASS_ICMP && !icmp_is_query(p.icmp_type, ipv6) && !icmp_is_answer(p.icmp_type, ipv6))
 		return PASS;
 
@@ -107,12 +117,13 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 	}
 	if (flow)
 		flow_touch(flow, DIR_RECEIVE, skb->len, now);
-	r.port = &p.dport;
+	r.src = p.src;
+	r.old_port = p.dport;
 	fragment_remember(&p, side);
 	if (side != SIDE_GUEST) {
 		if (r.new_port == p.dport)
 			return PASS;
-		r.dst = &p.dst;
+		r.dst = p.dst;
 		r.difference = r.routed = 0;
 		err = rewrite(skb, &p, &r);
 		return err ? drop(skb, DIR_RECEIVE, err) : PASS;

@@ -31,9 +31,9 @@ static __always_inline int nic_out_ip(struct __sk_buff *skb, const bool ipv6)
 		return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);
 	if (wire == p.sport)
 		return PASS;
-	r.src = &p.src;
-	r.dst = &p.dst;
-	r.port = &p.sport;
+	r.src = p.src;
+	r.dst = p.dst;
+	r.old_port = p.sport;
 	r.new_port = wire;
 	err = rewrite(skb, &p, &r);
 	return err ? drop(skb, DIR_TRANSMIT, err) : PASS;

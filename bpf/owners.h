@@ -58,9 +58,9 @@ static __always_inline __u32 owners_of(__u8 class, bool ipv6, __be16 port, __u32
 }
 
 /* Sets the side's bit; false when others were faster each time. */
-static __always_inline bool owner_claim(__u8 class, bool ipv6, __be16 port, __u8 side, __u32 now)
+__noinline int owner_claim(__u32 class, __u32 ipv6, __u16 port, __u32 side, __u32 now)
 {
-	__u64 *word = owner_word(class, ipv6, port);
+	__u64 *word = owner_word(class & (CLASSES - 1), ipv6 & 1, port);
 	__u64 bit = 1ULL << (bpf_ntohs(port) % OWNER_PORTS + (side == SIDE_GUEST ? 24 : 8));
 
 	if (!word)

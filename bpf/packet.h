@@ -21,6 +21,7 @@
 
 #define IP_MF 0x2000
 #define IP_OFFSET 0x1fff
+#define MAX_HEADERS 1024 /* headers past this are hostile; the verifier too wants offsets bounded */
 #define IPV6_EXT_MAX 6 /* extension headers followed; more is hostile */
 
 enum frag {
@@ -116,13 +117,17 @@ static __always_inline bool icmp_is_link_scope(const struct packet *p)
 /* Reads the transport header at p->l4. Quoted packets (in ICMP errors) may end after 8 bytes. */
 static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, const bool quoted)
 {
-	void *l4 = data_of(skb) + p->l4, *end = end_of(skb);
+	void *l4, *end = end_of(skb);
+	__u32 off = p->l4;
 
 	p->class = class_of(p->proto, p->ipv6);
 	if (p->class == CLASS_OTHER || p->frag == FRAG_LATER) {
 		p->sport = p->dport = bpf_htons(p->proto);
 		return DROP_NONE;
 	}
+	if (off > MAX_HEADERS)
+		return DROP_MALFORMED;
+	l4 = data_of(skb) + off;
 	if (l4 + 8 > end)
 		return DROP_MALFORMED;
 	if (p->class == CLASS_ICMP) {
@@ -181,8 +186,11 @@ static __always_inline bool is_extension(__u8 proto)
 }
 
 /* Walks the extension headers from p->l4 on; p->proto and p->l4 are the transport's afterwards. */
-static __noinline int parse_extensions(struct __sk_buff *skb, struct packet *p)
+__noinline int parse_extensions(struct __sk_buff *skb, struct packet *p)
 {
+	if (!p)
+		return DROP_MALFORMED;
+
 	struct {
 		__u8 next, len;
 		__be16 offset;
@@ -231,7 +239,7 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p, __u32 
 
 	__builtin_memset(p, 0, sizeof(*p));
 	p->ipv6 = ipv6;
-	if (pull(skb, off + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + sizeof(struct tcphdr)))
+	if (off > MAX_HEADERS || pull(skb, off + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + sizeof(struct tcphdr)))
 		return DROP_MALFORMED;
 	err = ipv6 ? parse_ipv6(skb, p, off) : parse_ipv4(skb, p, off);
 	if (err)
@@ -240,7 +248,9 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p, __u32 
 }
 
 /* Parses what an ICMP error quotes. */
-static __noinline int parse_quoted(struct __sk_buff *skb, const struct packet *outer, struct packet *q)
+__noinline int parse_quoted(struct __sk_buff *skb, const struct packet *outer, struct packet *q)
 {
+	if (!outer || !q)
+		return DROP_MALFORMED;
 	return parse(skb, q, outer->l4 + sizeof(struct icmp_header), outer->ipv6, true);
 }

@@ -8,12 +8,15 @@
 
 #include "nat.h"
 
-static __noinline int rewrite_quoted(struct __sk_buff *skb, const struct packet *outer, const struct packet *q,
-					  const struct rewrite *r)
+__noinline int rewrite_quoted(struct __sk_buff *skb, const struct packet *outer, const struct packet *q,
+			      const struct rewrite *r)
 {
+	if (!outer || !q || !r)
+		return DROP_MALFORMED;
+
 	__u32 icmp_csum = outer->l4 + __builtin_offsetof(struct icmp_header, checksum);
 	__u32 ip_off = outer->l4 + sizeof(struct icmp_header), csum = q->l4 + l4_csum_offset(q);
-	bool new_port = q->frag != FRAG_LATER && r->port && *r->port != r->new_port;
+	bool new_port = q->frag != FRAG_LATER && r->old_port != r->new_port;
 	__be16 was;
 
 	/* TCP's checksum lies past the 8 bytes that must be quoted: it may be missing. */
@@ -25,25 +28,23 @@ static __noinline int rewrite_quoted(struct __sk_buff *skb, const struct packet 
 		if (has_pseudo_header(q))
 			sum += r->difference;
 		if (new_port)
-			sum += (__u16)~*r->port + (__u32)r->new_port;
+			sum += (__u16)~r->old_port + (__u32)r->new_port;
 		now = ~csum_fold(sum);
 		if (bpf_skb_store_bytes(skb, csum, &now, sizeof(now), 0) ||
 		    bpf_l4_csum_replace(skb, icmp_csum, was, now, sizeof(now)))
 			return DROP_MALFORMED;
 	}
 	if (new_port) {
-		if (bpf_skb_store_bytes(skb, q->l4 + port_offset(q, r->port), &r->new_port, sizeof(__be16), 0) ||
-		    bpf_l4_csum_replace(skb, icmp_csum, *r->port, r->new_port, sizeof(__be16)))
+		if (bpf_skb_store_bytes(skb, q->l4 + port_offset(q, r), &r->new_port, sizeof(__be16), 0) ||
+		    bpf_l4_csum_replace(skb, icmp_csum, r->old_port, r->new_port, sizeof(__be16)))
 			return DROP_MALFORMED;
 	}
 	if (q->ipv6) {
-		union addr pair[2] = {*(const union addr *)r->src, *(const union addr *)r->dst};
-
-		if (bpf_skb_store_bytes(skb, ip_off + __builtin_offsetof(struct ipv6hdr, saddr), pair, sizeof(pair), 0) ||
+		if (bpf_skb_store_bytes(skb, ip_off + __builtin_offsetof(struct ipv6hdr, saddr), &r->src, 2 * sizeof(r->src), 0) ||
 		    (r->difference && bpf_l4_csum_replace(skb, icmp_csum, 0, r->difference, 0)))
 			return DROP_MALFORMED;
 	} else {
-		__be32 pair[2] = {r->src->word[0], r->dst->word[0]};
+		__be32 pair[2] = {r->src.word[0], r->dst.word[0]};
 		__u32 check = ip_off + __builtin_offsetof(struct iphdr, check);
 		__be16 now;
 

@@ -102,9 +102,9 @@ static __always_inline int tap_in_ip(struct __sk_buff *skb, __u64 mac, bool to_g
 	if (!to_gateway)
 		return drop(skb, DIR_TRANSMIT, DROP_NOT_FOR_GATEWAY);
 	if (addr_equal(&p.dst, &f->gateway, ipv6))
-		return loopback_return(skb, &p, f);
+		return loopback_return(skb, &p);
 	if (addr_equal(&p.dst, &f->pod, ipv6))
-		return hairpin(skb, &p, f);
+		return hairpin(skb, &p);
 	if (addr_in(&p.dst, f, ipv6) || is_loopback(&p.dst, ipv6))
 		return drop(skb, DIR_TRANSMIT, DROP_UNREACHABLE);
 	return guest_out(skb, &p, f);
