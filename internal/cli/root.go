@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command line and returns the process's exit code.
+func Main(args []string) int {
+	root := New()
+	root.SetArgs(args)
+	if err := root.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "tapir:", err)
+		return 1
+	}
+	return 0
+}
+
+// New returns the tapir command with all its verbs.
+func New() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tapir",
+		Short: "Run virtual machines whose packets are moved by eBPF",
+		Long: `Tapir runs virtual machines from kubevirt.io/v1 manifests and moves their packets with eBPF
+programs between the VM's tap device and the pod's NIC: no nftables rule, no Linux bridge.
+
+  run, stop, console    virtual machines on this host, without Kubernetes
+  attach, detach        the datapath for any tap in any network namespace
+  status, flows, drops  what is attached, and what its packets do`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		DisableAutoGenTag: true, // the date would change docs/cli at every generation
+		Args:              cobra.NoArgs,
+	}
+	root.AddCommand(
+		runCommand(), stopCommand(), consoleCommand(),
+		attachCommand(), detachCommand(),
+		statusCommand(), flowsCommand(), dropsCommand(),
+		versionCommand(),
+	)
+	return root
+}
+
+// logger returns the log of a verb that stays in the foreground.
+func logger(cmd *cobra.Command) *slog.Logger {
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+}

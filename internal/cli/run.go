@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tapir-vm/tapir/pkg/runner"
+	"github.com/tapir-vm/tapir/pkg/spec"
+	"github.com/tapir-vm/tapir/pkg/vm"
+)
+
+type runOptions struct {
+	files       []string
+	background  bool
+	accel       acceleration
+	metricsAddr string
+}
+
+func runCommand() *cobra.Command {
+	o := runOptions{accel: acceleration(vm.Auto)}
+	cmd := &cobra.Command{
+		Use:   "run -f FILE...",
+		Short: "Boot the VMs of kubevirt.io/v1 manifests on this host",
+		Long: `Run makes a pod namespace for each VirtualMachine or VirtualMachineInstance of the files, joins it to
+the host, attaches the datapath, and boots the VM under QEMU. A field that is not supported is an error
+that names it.
+
+In the foreground it ends when the guests do; Ctrl-C powers them down within their grace period, a second
+one ends them at once. With -d it returns as soon as they run.`,
+		Example: `  tapir run -f examples/vm.yaml
+  tapir run -d -f vm.yaml -f secret.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := needRoot(); err != nil {
+				return err
+			}
+			parent := backgroundParent()
+			switch {
+			case parent != nil:
+				return parent.tell(o.run(cmd, parent, parent.ready))
+			case o.background:
+				return runInBackground(cmd)
+			}
+			return o.run(cmd, cmd.ErrOrStderr(), func() {})
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVarP(&o.files, "filename", "f", nil, "manifest, repeatable; - is standard input")
+	f.BoolVarP(&o.background, "detach", "d", false, "return when the VMs run")
+	f.Var(&o.accel, "accel", "acceleration; auto takes KVM where it is seen to run a guest")
+	metricsFlag(cmd, &o.metricsAddr)
+	_ = cmd.MarkFlagRequired("filename")
+	_ = cmd.MarkFlagFilename("filename", "yaml", "yml")
+	_ = cmd.RegisterFlagCompletionFunc("accel", cobra.FixedCompletions(accelerations, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// run shows progress on w and calls ready when all machines run; it returns when all have ended.
+func (o *runOptions) run(cmd *cobra.Command, w io.Writer, ready func()) error {
+	objects, err := spec.LoadFiles(cmd.InOrStdin(), o.files...)
+	if err != nil {
+		return err
+	}
+	var vms []*spec.VM
+	var errs []error
+	for _, m := range objects.Machines {
+		v, err := spec.Convert(m, objects)
+		vms, errs = append(vms, v), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	ctx, kill, stop := patience(cmd.Context())
+	defer stop()
+	registry, err := newMetrics(ctx, o.metricsAddr, w)
+	if err != nil {
+		return err
+	}
+	return runner.Run(ctx, vms, runner.Options{
+		Acceleration: vm.Acceleration(o.accel),
+		Log:          watch(w),
+		Metrics:      registry,
+		Kill:         kill,
+	}, ready)
+}
+
+// patience ends with the user's: the first Ctrl-C (or SIGTERM) ends the context, the second closes kill.
+func patience(parent context.Context) (ctx context.Context, kill <-chan struct{}, stop func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	lost := make(chan struct{})
+	go func() {
+		defer close(lost)
+		<-signals
+		cancel()
+		<-signals
+	}()
+	return ctx, lost, func() {
+		signal.Stop(signals)
+		close(signals) // lets the goroutine end
+		cancel()
+	}
+}

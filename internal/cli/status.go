@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tapir-vm/tapir/pkg/datapath"
+	"github.com/tapir-vm/tapir/pkg/runner"
+)
+
+// status is what `tapir status` shows.
+type status struct {
+	VMs  []runner.Info     `json:"vms"`
+	NICs []datapath.Status `json:"nics"`
+}
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [VM | --netns PATH --tap TAP]",
+		Short: "Show the VMs and the attached NICs of this host",
+		Long: `Status lists the VMs that tapir run made, and every tap with a datapath. A VM is running; or unattended,
+when its tapir run was killed and only QEMU and the datapath live; or ended, when tapir stop has yet to
+remove what is left.`,
+	}
+	t, out := targetFlags(cmd), outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var s status
+		var err error
+		if s.VMs, err = t.vms(cmd.Context(), args); err != nil {
+			return err
+		}
+		s.NICs, err = collect(t, args, func(nic *datapath.NIC) ([]datapath.Status, error) {
+			s, err := nic.Status()
+			return []datapath.Status{s}, err
+		}, func(_ string, s datapath.Status) datapath.Status { return s })
+		if err != nil && !(errors.Is(err, errNoNIC) && len(s.VMs) > 0) { // a VM may have lost its NICs
+			return err
+		}
+		if *out == "json" {
+			return printJSON(cmd.OutOrStdout(), s)
+		}
+		return s.print(cmd.OutOrStdout())
+	}
+	return cmd
+}
+
+// vms finds the VMs meant: a tap needn't belong to one.
+func (t *target) vms(ctx context.Context, args []string) ([]runner.Info, error) {
+	switch {
+	case t.tap != "":
+		return []runner.Info{}, nil
+	case len(args) == 0:
+		return runner.List(ctx)
+	}
+	info, err := runner.Get(ctx, args[0])
+	if errors.Is(err, fs.ErrNotExist) {
+		return []runner.Info{}, nil
+	}
+	return []runner.Info{info}, err
+}
+
+func (s status) print(w io.Writer) error {
+	if len(s.VMs) > 0 {
+		var rows [][]string
+		for _, v := range s.VMs {
+			rows = append(rows, []string{v.Namespace + "/" + v.Name, string(v.Phase), list(v.PodIPs...),
+				time.Since(v.Started).Round(time.Second).String(), v.NetNS})
+		}
+		if err := printTable(w, []string{"VM", "PHASE", "POD IPS", "AGE", "NETNS"}, rows); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+	}
+	return printNICs(w, s.NICs...)
+}
+
+func printNICs(w io.Writer, nics ...datapath.Status) error {
+	var rows [][]string
+	for _, n := range nics {
+		health := n.Hook
+		if !n.Healthy {
+			health = "BROKEN" // attaching again mends it
+		}
+		rows = append(rows, []string{n.Config.Name, n.Config.Tap, n.Config.NIC, n.Config.NetNS, health,
+			list(n.Addresses.Pod4, n.Addresses.Pod6), list(n.Addresses.Guest4, n.Addresses.Guest6), cmp.Or(n.GuestMAC, "-"),
+			fmt.Sprintf("%d/%d", n.FlowCount, n.Config.Flows)})
+	}
+	return printTable(w, []string{"NIC", "TAP", "POD NIC", "NETNS", "HOOK", "POD IPS", "GUEST IPS", "GUEST MAC", "FLOWS"}, rows)
+}
+
+// printNIC shows what attach has made.
+func printNIC(cmd *cobra.Command, nic *datapath.NIC, out format) error {
+	s, err := nic.Status()
+	if err != nil {
+		return err
+	}
+	if out == "json" {
+		return printJSON(cmd.OutOrStdout(), s)
+	}
+	return printNICs(cmd.OutOrStdout(), s)
+}
+
+// list joins those addresses that are set.
+func list(addresses ...netip.Addr) string {
+	var set []string
+	for _, a := range addresses {
+		if a.IsValid() {
+			set = append(set, a.String())
+		}
+	}
+	return strings.Join(set, ",")
+}

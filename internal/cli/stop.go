@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tapir-vm/tapir/pkg/runner"
+)
+
+func stopCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "stop VM...",
+		Short: "Power a VM down and remove all that run made for it",
+		Long: `Stop presses the VM's power button, waits for its grace period, ends it if it still runs, and removes its
+datapath, pod namespace and files: also when its tapir run was killed.`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: completeVM,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needRoot(); err != nil {
+				return err
+			}
+			ctx, cancel := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer cancel()
+			for _, name := range args {
+				if err := runner.Stop(ctx, name, force, watch(cmd.ErrOrStderr())); err != nil {
+					return fmt.Errorf("stop %s: %w", name, err)
+				}
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s: stopped\n", name)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "end the guest at once, as if its power were cut")
+	return cmd
+}

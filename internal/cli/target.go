@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tapir-vm/tapir/pkg/datapath"
+	"github.com/tapir-vm/tapir/pkg/metrics"
+	"github.com/tapir-vm/tapir/pkg/runner"
+)
+
+// target says which NICs a verb is about: that of a tap, those of a VM, or all of this host.
+type target struct{ netns, tap string }
+
+// targetFlags makes cmd take [VM | --netns PATH --tap TAP].
+func targetFlags(cmd *cobra.Command) *target {
+	t := &target{}
+	cmd.Args = cobra.MaximumNArgs(1)
+	cmd.ValidArgsFunction = completeVM
+	netnsFlag(cmd, &t.netns)
+	tapFlag(cmd, &t.tap)
+	cmd.MarkFlagsRequiredTogether("netns", "tap")
+	return t
+}
+
+func netnsFlag(cmd *cobra.Command, p *string) {
+	cmd.Flags().StringVar(p, "netns", "", "the pod's network namespace: /run/netns/NAME or /proc/PID/ns/net")
+	_ = cmd.MarkFlagFilename("netns")
+}
+
+func tapFlag(cmd *cobra.Command, p *string) {
+	cmd.Flags().StringVar(p, "tap", "", "the guest's tap in that namespace")
+}
+
+var errNoNIC = errors.New("no NIC of that name is attached")
+
+// nics opens the NICs meant; the caller closes them with closeAll.
+func (t *target) nics(args []string) ([]*datapath.NIC, error) {
+	switch {
+	case t.tap != "" && len(args) > 0:
+		return nil, errors.New("name a VM, or --netns and --tap, not both")
+	case t.tap != "":
+		nic, err := datapath.Open(t.netns, t.tap)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("no datapath is attached to %s in %s: tapir status lists what is", t.tap, t.netns)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return []*datapath.NIC{nic}, nil
+	}
+	all, err := datapath.List()
+	if err != nil || len(args) == 0 {
+		return all, err
+	}
+	var found []*datapath.NIC
+	for _, nic := range all {
+		if id := metrics.IdentityOf(nic.Config()); id.VM == args[0] || nic.Config().Name == args[0] {
+			found = append(found, nic)
+		} else {
+			nic.Close()
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s: %w: tapir status lists those that are", args[0], errNoNIC)
+	}
+	return found, nil
+}
+
+func closeAll(nics []*datapath.NIC) {
+	for _, nic := range nics {
+		nic.Close()
+	}
+}
+
+// collect reads a list from each NIC meant, and makes a row of each element. A row names its NIC unless the
+// verb is about one tap.
+func collect[E, R any](t *target, args []string, read func(*datapath.NIC) ([]E, error), row func(nic string, e E) R) ([]R, error) {
+	if err := needRoot(); err != nil {
+		return nil, err
+	}
+	nics, err := t.nics(args)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(nics)
+	rows := []R{} // an empty list in JSON, not null
+	for _, nic := range nics {
+		elements, err := read(nic)
+		if err != nil {
+			return nil, err
+		}
+		name := nic.Config().Name
+		if t.tap != "" {
+			name = ""
+		}
+		for _, e := range elements {
+			rows = append(rows, row(name, e))
+		}
+	}
+	return rows, nil
+}
+
+// completeVM offers the names of this host's VMs.
+func completeVM(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	vms, err := runner.List(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []cobra.Completion
+	for _, vm := range vms {
+		names = append(names, vm.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+
+	"github.com/tapir-vm/tapir/pkg/vm"
+)
+
+// Phase says what is there of a machine.
+type Phase string
+
+const (
+	Running    Phase = "running"    // its owner lives, and so does its guest, or will shortly
+	Unattended Phase = "unattended" // its owner was killed: the guest runs without DHCP and name servers
+	Ended      Phase = "ended"      // owner and guest are gone: stop, or another run, removes what is left
+)
+
+// Info is what is known of a machine from outside.
+type Info struct {
+	State
+	Phase Phase `json:"phase"`
+}
+
+// List returns the machines of this host, by name.
+func List(ctx context.Context) ([]Info, error) {
+	found, err := names()
+	if err != nil {
+		return nil, err
+	}
+	list := []Info{}
+	for _, name := range found {
+		info, err := Get(ctx, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed since
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, info)
+	}
+	return list, nil
+}
+
+// Get returns what is known of one machine. Returns an error wrapping fs.ErrNotExist when there is none.
+func Get(ctx context.Context, name string) (Info, error) {
+	path, err := homePath(name)
+	if err != nil {
+		return Info{}, err
+	}
+	alive, err := owned(path)
+	if err != nil {
+		return Info{}, err
+	}
+	s, err := load(path)
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{State: s, Phase: Running}
+	if alive {
+		return info, nil
+	}
+	info.Phase = Ended
+	machine, err := vm.Open(ctx, qemuDir(path), slog.New(slog.DiscardHandler))
+	if err == nil {
+		info.Phase = Unattended
+		err = machine.Close()
+	}
+	if errors.Is(err, vm.ErrNotRunning) {
+		err = nil
+	}
+	return info, err
+}
+
+// Console connects to the serial console of a machine, whoever owns it.
+func Console(ctx context.Context, name string) (net.Conn, error) {
+	path, err := homePath(name)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := vm.Console(ctx, qemuDir(path))
+	if errors.Is(err, vm.ErrNotRunning) {
+		return nil, fmt.Errorf("no VM %s runs here: tapir status lists those that do", name)
+	}
+	return conn, err
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tapir-vm/tapir/pkg/metrics"
+	"github.com/tapir-vm/tapir/pkg/spec"
+	"github.com/tapir-vm/tapir/pkg/standalone"
+	"github.com/tapir-vm/tapir/pkg/vm"
+)
+
+// Options say how machines are run.
+type Options struct {
+	Acceleration vm.Acceleration
+	Log          *slog.Logger      // progress, for whoever watches; it goes into the machine's tapir.log as well
+	Metrics      *metrics.Registry // gets attach times and DHCP messages
+	Kill         <-chan struct{}   // closed when the user won't wait for guests to power down
+}
+
+// Machine is a virtual machine that this process owns.
+type Machine struct {
+	State
+	options Options
+	log     *slog.Logger
+	home    *home
+	pod     *standalone.Pod
+	vm      *vm.VM
+	undo    undo
+}
+
+// logFile, in a machine's directory, is for who looks later.
+const logFile = "tapir.log"
+
+// Start makes all that a virtual machine needs, and boots it. On an error nothing is left behind.
+// Returns an error wrapping ErrRunning when a machine of this name runs.
+func Start(ctx context.Context, v *spec.VM, o Options) (m *Machine, err error) {
+	m = &Machine{options: o, State: State{
+		Namespace: v.Namespace,
+		Name:      v.Name,
+		Started:   time.Now(),
+		Grace:     v.GracePeriod,
+	}}
+	for _, nic := range v.NICs {
+		m.Taps = append(m.Taps, nic.Datapath.Tap)
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("run VM %s: %w", v.Name, errors.Join(err, m.undo.run()))
+			m = nil
+		}
+	}()
+	for _, step := range []func(context.Context, *spec.VM) error{
+		m.makeHome, m.makePod, m.attach, m.boot,
+	} {
+		if err := step(ctx, v); err != nil {
+			return m, err
+		}
+		if err := ctx.Err(); err != nil {
+			return m, fmt.Errorf("interrupted: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// makeHome takes possession of the machine's name, and removes what a crash left under it.
+func (m *Machine) makeHome(ctx context.Context, v *spec.VM) error {
+	h, err := makeHome(v.Name)
+	if errors.Is(err, ErrRunning) {
+		return fmt.Errorf("%w already: tapir stop %s ends it", err, v.Name)
+	}
+	if err != nil {
+		return err
+	}
+	m.home = h
+	old, err := load(h.path)
+	switch {
+	case err == nil:
+		if err := m.inherit(ctx, old); err != nil {
+			return errors.Join(err, h.release())
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return errors.Join(err, h.release())
+	}
+	m.undo.add(h.remove)
+	if err := h.save(m.State); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(filepath.Join(h.path, logFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the machine's log: %w", err)
+	}
+	m.undo.add(file.Close)
+	m.log = slog.New(slog.NewMultiHandler(m.options.Log.Handler(), slog.NewTextHandler(file, nil))).With("vm", v.Name)
+	return nil
+}
+
+// inherit cleans up after a tapir run that was killed, unless its guest lives on.
+func (m *Machine) inherit(ctx context.Context, old State) error {
+	guest, err := vm.Open(ctx, qemuDir(m.home.path), m.options.Log)
+	if err == nil {
+		guest.Close()
+		return fmt.Errorf("%w already, though its tapir run was killed: tapir stop %s ends it", ErrRunning, old.Name)
+	}
+	if !errors.Is(err, vm.ErrNotRunning) {
+		return err
+	}
+	m.options.Log.Info("removing what a killed tapir run left", "vm", old.Name)
+	return dismantle(ctx, m.home.path, old, m.options.Log)
+}
+
+func (m *Machine) makePod(ctx context.Context, v *spec.VM) error {
+	pod, err := standalone.New(ctx, standalone.Config{Namespace: v.Namespace, Name: v.Name}, m.log)
+	if err != nil {
+		return err
+	}
+	m.pod = pod
+	m.undo.add(func() error { return pod.Delete(context.WithoutCancel(ctx), m.log) })
+	m.NetNS = pod.NetNS
+	m.PodIPs = append(m.PodIPs, pod.Address4)
+	if pod.Address6.IsValid() {
+		m.PodIPs = append(m.PodIPs, pod.Address6)
+	}
+	if err := m.home.save(m.State); err != nil {
+		return err
+	}
+	m.log.Info("pod is made", "netns", pod.NetNS, "ips", m.PodIPs)
+	return nil
+}

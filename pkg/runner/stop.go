@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/tapir-vm/tapir/pkg/datapath"
+	"github.com/tapir-vm/tapir/pkg/standalone"
+	"github.com/tapir-vm/tapir/pkg/vm"
+)
+
+// Stop powers a machine down, or cuts its power if force is set, and returns when all that was made for
+// it is gone. Its owner removes it; without one, Stop does.
+func Stop(ctx context.Context, name string, force bool, log *slog.Logger) error {
+	for known := false; ; known = true {
+		h, err := takeHome(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && known:
+			return nil // its owner has removed it
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("no VM %s runs here: tapir status lists those that do", name)
+		case err == nil:
+			return h.stop(ctx, force, log)
+		case !errors.Is(err, ErrRunning):
+			return err
+		}
+		path, err := homePath(name)
+		if err == nil {
+			err = end(ctx, path, force, log)
+		}
+		if err != nil && !errors.Is(err, vm.ErrNotRunning) { // its owner is still starting it, or removing it
+			return err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("interrupted while %s is removed: %w", name, context.Cause(ctx))
+		}
+	}
+}
+
+// stop ends a machine whose owner was killed.
+func (h *home) stop(ctx context.Context, force bool, log *slog.Logger) error {
+	if err := end(ctx, h.path, force, log); err != nil && !errors.Is(err, vm.ErrNotRunning) {
+		return errors.Join(err, h.release())
+	}
+	s, err := load(h.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // killed before it made anything
+		return h.remove()
+	case err != nil:
+		return errors.Join(err, h.release())
+	}
+	if err := dismantle(ctx, h.path, s, log); err != nil {
+		return errors.Join(err, h.release())
+	}
+	return h.remove()
+}
+
+// end brings about the end of a guest, whoever owns it. Returns an error wrapping vm.ErrNotRunning when
+// there is nothing to end.
+func end(ctx context.Context, path string, force bool, log *slog.Logger) error {
+	machine, err := vm.Open(ctx, qemuDir(path), log)
+	if err != nil {
+		return err
+	}
+	defer machine.Close()
+	s, err := load(path)
+	if err != nil {
+		return err
+	}
+	var exit vm.Exit
+	if force {
+		exit, err = machine.Kill(ctx)
+	} else {
+		log.Info("powering the guest down", "vm", s.Name, "grace", s.Grace)
+		exit, err = machine.Shutdown(ctx, s.Grace)
+	}
+	if err != nil {
+		return err
+	}
+	log.Info("guest has ended", "vm", s.Name, "reason", exit)
+	return nil
+}
+
+// dismantle removes what was made for a machine whose guest has ended, its directory aside.
+func dismantle(ctx context.Context, path string, s State, log *slog.Logger) error {
+	var errs []error
+	if s.NetNS != "" {
+		for _, tap := range s.Taps {
+			errs = append(errs, datapath.Detach(s.NetNS, tap))
+		}
+	}
+	pod := standalone.Pod{Namespace: s.Namespace, Name: s.Name}
+	errs = append(errs, pod.Delete(ctx, log), vm.Remove(qemuDir(path)))
+	return errors.Join(errs...)
+}
