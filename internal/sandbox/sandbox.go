@@ -87,6 +87,14 @@ func prepare() error {
 	if err := unix.Mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=700"); err != nil {
 		return fmt.Errorf("mount /sys/fs/bpf: %w", err)
 	}
+	// As the first `ip netns add` leaves it. Later it would hide namespaces that others have made by then.
+	err := errors.Join(
+		os.Mkdir("/run/netns", 0o755),
+		unix.Mount("/run/netns", "/run/netns", "", unix.MS_BIND, ""),
+		unix.Mount("", "/run/netns", "", unix.MS_SHARED, ""))
+	if err != nil {
+		return fmt.Errorf("mount /run/netns: %w", err)
+	}
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return fmt.Errorf("find lo: %w", err)

@@ -106,9 +106,13 @@ func forwardingSettings() ([]setting, error) {
 		}
 		for _, key := range listening {
 			// With 1, a router ignores advertisements and the kernel drops the default route that came by one. A device
-			// that forwards already ignores them, and goes on doing so.
-			if device := path.Dir(key); !slices.Contains(forwarding, device+"/forwarding") {
-				settings = append(settings, setting{key, "1", "2"})
+			// that forwards already ignores them, and goes on doing so; for lo and all the setting means nothing.
+			switch device := path.Dir(key); path.Base(device) {
+			case "lo", "all":
+			default:
+				if !slices.Contains(forwarding, device+"/forwarding") {
+					settings = append(settings, setting{key, "1", "2"})
+				}
 			}
 		}
 		for _, key := range forwarding {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +75,14 @@ func enter(t *testing.T, p *Pod) *nstest.Namespace {
 	}
 	t.Cleanup(func() { handle.Close() })
 	return &nstest.Namespace{NetNS: handle}
+}
+
+// run runs a program on the host.
+func run(t *testing.T, command ...string) {
+	t.Helper()
+	if output, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+		t.Errorf("%v: %v: %s", command, err, output)
+	}
 }
 
 // A journal is a log that a test reads.

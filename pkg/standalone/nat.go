@@ -49,8 +49,8 @@ func translate(pods []*Pod) error {
 			}
 		}
 		err := errors.Join(
-			addRule(conn, chain, "pods4", nftables.TypeIPAddr, unix.NFPROTO_IPV4, 12, 16, all4),
-			addRule(conn, chain, "pods6", nftables.TypeIP6Addr, unix.NFPROTO_IPV6, 8, 24, all6))
+			addRule(conn, chain, &nftables.Set{ID: 1, Name: "pods4", KeyType: nftables.TypeIPAddr}, unix.NFPROTO_IPV4, 12, 16, all4),
+			addRule(conn, chain, &nftables.Set{ID: 2, Name: "pods6", KeyType: nftables.TypeIP6Addr}, unix.NFPROTO_IPV6, 8, 24, all6))
 		if err != nil {
 			return fmt.Errorf("write nftables table tapir: %w", err)
 		}
@@ -62,9 +62,10 @@ func translate(pods []*Pod) error {
 }
 
 // addRule translates what pods of one family send to anything but pods. The offsets are those of source and
-// destination in the family's header (RFC 791, RFC 8200).
-func addRule(conn *nftables.Conn, chain *nftables.Chain, name string, kind nftables.SetDatatype, family byte, source, destination uint32, pods []netip.Addr) error {
-	set := &nftables.Set{Table: table, Name: name, KeyType: kind}
+// destination in the family's header (RFC 791, RFC 8200). The set brings its ID, which need be unique only in this
+// transaction, because the library would draw one from a counter without a lock.
+func addRule(conn *nftables.Conn, chain *nftables.Chain, set *nftables.Set, family byte, source, destination uint32, pods []netip.Addr) error {
+	set.Table = table
 	var elements []nftables.SetElement
 	for _, address := range pods {
 		elements = append(elements, nftables.SetElement{Key: address.AsSlice()})
@@ -73,13 +74,13 @@ func addRule(conn *nftables.Conn, chain *nftables.Chain, name string, kind nftab
 		return err
 	}
 	load := func(offset uint32) expr.Any {
-		return &expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: kind.Bytes}
+		return &expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: set.KeyType.Bytes}
 	}
 	conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{family}},
-		load(source), &expr.Lookup{SourceRegister: 1, SetName: name, SetID: set.ID},
-		load(destination), &expr.Lookup{SourceRegister: 1, SetName: name, SetID: set.ID, Invert: true},
+		load(source), &expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID},
+		load(destination), &expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID, Invert: true},
 		&expr.Masq{},
 	}})
 	return nil

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/containernetworking/plugins/pkg/netlinksafe"
@@ -36,7 +38,7 @@ func (p *Pod) String() string { return p.Namespace + "/" + p.Name }
 func New(ctx context.Context, cfg Config, log *slog.Logger) (*Pod, error) {
 	pod, err := create(ctx, cfg, log)
 	if err != nil {
-		return nil, fmt.Errorf("make pod %s/%s: %w", cfg.Namespace, cfg.Name, err)
+		return nil, fmt.Errorf("make pod %q: %w", cfg.Namespace+"/"+cfg.Name, err)
 	}
 	return pod, nil
 }
@@ -98,6 +100,9 @@ func plan(cfg Config, pods []*Pod) (*Pod, error) {
 		Gateway4:  gateway(cfg.Pool4),
 		MTU:       mtu,
 	}
+	if err := p.checkNames(); err != nil {
+		return nil, err
+	}
 	if err := checkPool(cfg.Pool4, pods); err != nil {
 		return nil, err
 	}
@@ -106,6 +111,18 @@ func plan(cfg Config, pods []*Pod) (*Pod, error) {
 		return p, checkPool(cfg.Pool6, pods)
 	}
 	return p, nil
+}
+
+// checkNames refuses names that are taken. Tapir's own pods are on record, so these are somebody else's,
+// and not to be deleted along with the pod.
+func (p *Pod) checkNames() error {
+	if _, err := os.Lstat(p.NetNS); err == nil {
+		return fmt.Errorf("%s exists and is not on Tapir's record: if nobody needs it, `ip netns delete %s`", p.NetNS, filepath.Base(p.NetNS))
+	}
+	if _, err := netlinksafe.LinkByName(p.HostNIC); err == nil {
+		return fmt.Errorf("device %s exists and is not on Tapir's record: if nobody needs it, `ip link delete %s`", p.HostNIC, p.HostNIC)
+	}
+	return nil
 }
 
 // build makes what the record says; pods includes the pod itself.
