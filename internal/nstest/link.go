@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
@@ -56,6 +57,26 @@ func (n *Namespace) Route(t testing.TB, to netip.Prefix, via netip.Addr) {
 		}
 		return nil
 	})
+}
+
+// awaitCarrier waits until the kernel lets frames out by a tap that was opened. That is not at once: the
+// kernel handles changes of carrier in the background, at most once a second.
+func (n *Namespace) awaitCarrier(t testing.TB, link string) {
+	t.Helper()
+	for deadline := time.Now().Add(bulkPatience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		var state netlink.LinkOperState
+		n.Must(t, func() error {
+			l, err := netlink.LinkByName(link)
+			if err == nil {
+				state = l.Attrs().OperState
+			}
+			return err
+		})
+		if state == netlink.OperUp {
+			return
+		}
+	}
+	t.Fatalf("link %s has no carrier after %s", link, bulkPatience)
 }
 
 // DisableOffloads makes a link carry finished packets: no larger than its MTU, with real checksums.

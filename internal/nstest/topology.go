@@ -109,6 +109,7 @@ func (n *Topology) Plug(t testing.TB) {
 		return netlink.LinkSetHardwareAddr(link, GuestMAC)
 	})
 	n.Guest.Up(t, "eth0")
+	n.Pod.awaitCarrier(t, "tap0")
 	for _, f := range []Family{IPv4, IPv6} {
 		n.Guest.Address(t, "eth0", f.Guest)
 		n.Guest.Route(t, f.everything, f.Gateway.Addr())

@@ -30,7 +30,7 @@ var bulk = []probe{
 		name:     "bulk TCP both ways, pod -> loopback",
 		run:      func(s *scene) string { return s.bulk(s.Pod, netip.AddrPortFrom(s.ip.Loopback, declaredTCP)) },
 		kubevirt: outcomes{loopbackBulk, loopbackBulk, "timeout", "timeout"},
-		tapir:    &better{always(loopbackBulk), reachesGuest},
+		tapir:    &difference{always(loopbackBulk), reachesGuest},
 	},
 }
 

@@ -81,6 +81,14 @@ var collisions = []probe{
 		kubevirt: byPorts("port unreachable from guest", "port unreachable from pod"),
 	},
 	{
+		name: "a third host -> a protocol that the guest uses towards another",
+		run: func(s *scene) string {
+			s.rawOutbound(experimental)
+			return s.rawInbound(experimental)
+		},
+		kubevirt: byPorts("guest gets it", "pod gets it"),
+	},
+	{
 		name:     "a third host -> a port that the guest uses towards another, UDP",
 		run:      func(s *scene) string { return s.third(42001, s.Guest, s.ip.Guest) },
 		kubevirt: byPorts("port unreachable from guest", "port unreachable from pod"),

@@ -70,7 +70,7 @@ var fragments = []probe{
 			return s.udp(s.Pod, netip.AddrPort{}, netip.AddrPortFrom(s.ip.Loopback, declaredUDP), fragmented)
 		},
 		kubevirt: outcomes{"seen as gateway, port kept", "seen as gateway, port kept", "timeout", "timeout"},
-		tapir:    &better{always("seen as gateway, port kept"), reachesGuest},
+		tapir:    &difference{always("seen as gateway, port kept"), reachesGuest},
 	},
 	{
 		name:     "datagram in two fragments, the second first, client -> pod IP:8053",

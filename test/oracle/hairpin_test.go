@@ -10,25 +10,31 @@ var hairpin = []probe{
 		name:     "guest -> own pod IP:8080 TCP (hairpin)",
 		run:      hairpinTCP(declaredTCP),
 		kubevirt: always("refused"),
-		tapir:    &better{always("seen as pod, port kept"), reachesItself},
+		tapir:    &difference{always("seen as pod, port kept"), reachesItself},
 	},
 	{
 		name:     "guest -> own pod IP:8081 TCP (hairpin)",
 		run:      hairpinTCP(undeclaredTCP),
 		kubevirt: always("refused"),
-		tapir:    &better{byPorts("seen as pod, port kept", "refused"), reachesItself},
+		tapir:    &difference{byPorts("seen as pod, port kept", "refused"), reachesItself},
 	},
 	{
 		name:     "guest -> own pod IP:8053 UDP (hairpin)",
 		run:      func(s *scene) string { return s.udp(s.Guest, netip.AddrPort{}, at(s.ip.Pod, declaredUDP), 512) },
 		kubevirt: always("refused"),
-		tapir:    &better{always("seen as pod, port kept"), reachesItself},
+		tapir:    &difference{always("seen as pod, port kept"), reachesItself},
+	},
+	{
+		name:     "guest -> own pod IP:5555 UDP, nobody listening (hairpin)",
+		run:      func(s *scene) string { return s.refusal(s.Guest, at(s.ip.Pod, nobody)) },
+		kubevirt: always("port unreachable from pod"),
+		tapir:    &difference{byPorts("port unreachable from guest", "port unreachable from pod"), reachesItself},
 	},
 	{
 		name:     "guest pings its own pod IP (hairpin)",
 		run:      func(s *scene) string { return s.pingFrom(s.Guest, s.ip.Guest, s.ip.Pod, 56) },
 		kubevirt: always("reply from pod"),
-		tapir:    &better{byPorts("reply from guest", "reply from pod"), reachesItself},
+		tapir:    &difference{byPorts("reply from guest", "reply from pod"), reachesItself},
 	},
 }
 

@@ -101,7 +101,7 @@ var inbound = []probe{
 }
 
 // private is how Tapir differs on the guest's private address.
-var private = &better{always("timeout"), "the guest's private address can't be reached from outside"}
+var private = &difference{always("timeout"), "the guest's private address can't be reached from outside"}
 
 func clientToPodTCP(port uint16) func(*scene) string {
 	return func(s *scene) string { return s.tcp(s.Client, netip.AddrPort{}, at(s.ip.Pod, port)) }

@@ -14,31 +14,39 @@ var loopback = []probe{
 		name:     "pod -> loopback:8080 TCP",
 		run:      func(s *scene) string { return s.loopbackTCP(declaredTCP) },
 		kubevirt: outcomes{"seen as gateway, port kept", "seen as gateway, port kept", "timeout", "timeout"},
-		tapir:    &better{always("seen as gateway, port kept"), reachesGuest},
+		tapir:    &difference{always("seen as gateway, port kept"), reachesGuest},
 	},
 	{
 		name:     "pod -> loopback:8081 TCP",
 		run:      func(s *scene) string { return s.loopbackTCP(undeclaredTCP) },
 		kubevirt: outcomes{"seen as gateway, port kept", "refused", "timeout", "refused"},
-		tapir:    &better{byPorts("seen as gateway, port kept", "refused"), reachesGuest},
+		tapir:    &difference{byPorts("seen as gateway, port kept", "refused"), reachesGuest},
 	},
 	{
 		name:     "pod -> loopback TCP, a port that only the pod listens on",
 		run:      func(s *scene) string { return s.loopbackTCP(podTCP) },
 		kubevirt: outcomes{"refused", "seen as loopback, port kept", "timeout", "seen as loopback, port kept"},
-		tapir:    &better{byPorts("refused", "seen as loopback, port kept"), reachesGuest},
+		tapir:    &difference{byPorts("refused", "seen as loopback, port kept"), reachesGuest},
 	},
 	{
 		name:     "pod -> loopback:8053 UDP",
 		run:      func(s *scene) string { return s.loopbackUDP(declaredUDP) },
 		kubevirt: outcomes{"seen as gateway, port kept", "seen as gateway, port kept", "timeout", "timeout"},
-		tapir:    &better{always("seen as gateway, port kept"), reachesGuest},
+		tapir:    &difference{always("seen as gateway, port kept"), reachesGuest},
 	},
 	{
 		name:     "pod -> loopback:8054 UDP",
 		run:      func(s *scene) string { return s.loopbackUDP(undeclaredUDP) },
 		kubevirt: outcomes{"seen as gateway, port kept", "refused", "timeout", "refused"},
-		tapir:    &better{byPorts("seen as gateway, port kept", "refused"), reachesGuest},
+		tapir:    &difference{byPorts("seen as gateway, port kept", "refused"), reachesGuest},
+	},
+	{
+		name: "pod -> loopback:5555 UDP, nobody listening",
+		run: func(s *scene) string {
+			return s.refusal(s.Pod, netip.AddrPortFrom(s.ip.Loopback, nobody))
+		},
+		kubevirt: outcomes{"port unreachable from guest", "port unreachable from pod", "timeout", "port unreachable from pod"},
+		tapir:    &difference{byPorts("port unreachable from guest", "port unreachable from pod"), reachesGuest},
 	},
 	{
 		name: "pod pings loopback",
@@ -46,7 +54,7 @@ var loopback = []probe{
 			return s.ping(s.Pod, nstest.Ping{From: s.ip.Loopback, To: s.ip.Loopback, ID: 3, Size: 56})
 		},
 		kubevirt: outcomes{"reply from guest", "reply from pod", "timeout", "reply from pod"},
-		tapir:    &better{byPorts("reply from guest", "reply from pod"), reachesGuest},
+		tapir:    &difference{byPorts("reply from guest", "reply from pod"), reachesGuest},
 	},
 	{
 		name:     "pod -> its own pod IP:8080 TCP",

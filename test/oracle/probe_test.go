@@ -7,7 +7,7 @@ type probe struct {
 	name     string
 	run      func(*scene) string
 	kubevirt outcomes
-	tapir    *better // nil: the same
+	tapir    *difference // nil: the same
 }
 
 // ofKubeVirt is what KubeVirt's rules do in this row.
@@ -23,8 +23,8 @@ func (p probe) ofTapir() (outcomes, string) {
 	return p.tapir.outcomes, p.tapir.why
 }
 
-// better says how and why Tapir differs from KubeVirt in a row.
-type better struct {
+// A difference says how and why Tapir differs from KubeVirt in a row.
+type difference struct {
 	outcomes
 	why string // a sentence of the design
 }
@@ -74,7 +74,8 @@ func (c cell) String() string {
 func table() []probe {
 	var all []probe
 	for _, rows := range [][]probe{
-		inbound, outbound, gateway, loopback, hairpin, unreachable, collisions, fragments, headers, pathMTU, protocols, bulk,
+		inbound, outbound, gateway, loopback, hairpin, unreachable,
+		trace, pathMTU, fragments, headers, protocols, collisions, bulk,
 	} {
 		all = append(all, rows...)
 	}

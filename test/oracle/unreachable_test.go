@@ -35,10 +35,23 @@ var unreachable = []probe{
 		kubevirt: always("port unreachable from client"),
 	},
 	{
+		name:     "guest -> where nobody has a route, TCP",
+		run:      func(s *scene) string { return s.tcp(s.Guest, netip.AddrPort{}, netip.AddrPortFrom(s.nowhere(), 80)) },
+		kubevirt: always("unreachable"),
+	},
+	{
 		name:     "guest answers a client that is gone (UDP)",
 		run:      (*scene).answerNobody,
 		kubevirt: always("guest hears of it"),
 	},
+}
+
+// nowhere is an address that the node has no route to.
+func (s *scene) nowhere() netip.Addr {
+	if s.ip.Pod.Addr().Is6() {
+		return netip.MustParseAddr("2001:db8:dead::1")
+	}
+	return netip.MustParseAddr("203.0.113.1")
 }
 
 // answerNobody sends the guest's server a datagram from a port that no socket has.
