@@ -50,6 +50,9 @@ type solicitor struct {
 // ff02::2. The device must have the link-local address of c.ServerMAC, the source of all advertisements. It
 // fails with the field that can't be told to a guest.
 func NewAdvertiser(conn net.PacketConn, c ConfigRA, log *slog.Logger) (*Advertiser, error) {
+	if conn == nil {
+		return nil, fmt.Errorf("configuring router advertisements: %w", errNoSocket)
+	}
 	message, err := c.advertisement()
 	if err != nil {
 		return nil, fmt.Errorf("configuring router advertisements: %w", err)
@@ -140,6 +143,10 @@ func (a *Advertiser) send(to netip.Addr) {
 // 6.2.4), and one as soon as the minimal distance to the last allows when asked (section 6.2.6).
 func schedule(ctx context.Context, longest time.Duration, asked <-chan struct{}, send func()) {
 	for sent := 1; ; sent++ {
+		select {
+		case <-asked: // whoever asked until now hears this one
+		default:
+		}
 		send()
 		earliest := time.After(minDelay)
 		select {

@@ -26,6 +26,9 @@ type Server4 struct {
 // NewServer4 makes a server of a lease on a UDP socket that is bound to port 67 and the guest's device and may
 // broadcast. It fails with the field that can't be told to a guest.
 func NewServer4(conn net.PacketConn, c Config4, log *slog.Logger) (*Server4, error) {
+	if conn == nil {
+		return nil, fmt.Errorf("configuring DHCPv4: %w", errNoSocket)
+	}
 	lease, err := newLease4(&c)
 	if err != nil {
 		return nil, fmt.Errorf("configuring DHCPv4: %w", err)
@@ -67,6 +70,8 @@ func (s *Server4) handle(message []byte, _ net.Addr) {
 	}
 	s.add(types4[reply.MessageType()])
 	if reply.MessageType() == dhcpv4.MessageTypeAck && m.MessageType() == dhcpv4.MessageTypeRequest {
-		s.leased.Do(func() { s.log.Info("guest has its address", "address", s.lease.address, "mac", m.ClientHWAddr) })
+		s.leased.Do(func() {
+			s.log.Info("guest has its address", "address", s.lease.address, "mac", m.ClientHWAddr.String())
+		})
 	}
 }

@@ -26,6 +26,9 @@ type Server6 struct {
 // NewServer6 makes a server of a lease on a UDP socket that is bound to port 547 and the guest's device and
 // has joined ff02::1:2. It fails with the field that can't be told to a guest.
 func NewServer6(conn net.PacketConn, c Config6, log *slog.Logger) (*Server6, error) {
+	if conn == nil {
+		return nil, fmt.Errorf("configuring DHCPv6: %w", errNoSocket)
+	}
 	lease, err := newLease6(&c)
 	if err != nil {
 		return nil, fmt.Errorf("configuring DHCPv6: %w", err)
@@ -59,12 +62,12 @@ func (s *Server6) handle(message []byte, from net.Addr) {
 	s.add(types6[m.MessageType])
 	s.log.Debug("message received", "from", from, "message", m)
 
-	// A client listens on its own port, whatever port it sends from (RFC 8415 section 7.2).
-	client := *from.(*net.UDPAddr)
-	client.Port = dhcpv6.DefaultClientPort
-	if _, err := s.conn.WriteTo(reply.ToBytes(), &client); err != nil {
+	// A client listens on its own port, whatever port it sends from (RFC 8415 section 7.2). The socket's device
+	// says which link; the zone in from would be looked up among the devices of this process's namespace.
+	client := &net.UDPAddr{IP: from.(*net.UDPAddr).IP, Port: dhcpv6.DefaultClientPort}
+	if _, err := s.conn.WriteTo(reply.ToBytes(), client); err != nil {
 		s.add(Failed)
-		s.log.Debug("reply not sent", "to", &client, "error", err)
+		s.log.Debug("reply not sent", "to", client, "error", err)
 		return
 	}
 	s.add(types6[reply.MessageType])
