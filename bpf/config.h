@@ -6,6 +6,7 @@
 
 volatile const __u32 tap_ifindex;
 volatile const __u32 nic_ifindex;
+volatile const __u32 nic_mtu;
 volatile const __u32 lo_ifindex = 1;
 
 /* A family is on when the pod NIC has a global address of it. */

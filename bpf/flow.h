@@ -70,11 +70,12 @@ __noinline int port_try(struct flow_key *key, __u32 side, __u16 own, __u32 now)
 		return 0;
 
 	__u32 n = PORT_MIN + (((__u64)bpf_get_prandom_u32() * (65536 - PORT_MIN)) >> 32);
-	__u8 class = class_of(key->proto, key->ipv6);
+	__u8 class = class_of_key(key);
 	struct nic_state *s = state_of();
 	__be16 wire = bpf_htons(n);
 
-	if (owners_of(class, key->ipv6, wire, now))
+	key->local_port = wire;
+	if (owners_of(key, now))
 		return 0;
 	if (s && s->ports_only && port_rule(class, wire) == SIDE_GUEST)
 		return 0; /* declared: the guest will listen there */
@@ -98,15 +99,15 @@ static __always_inline __be16 port_allocate(struct flow_key *key, __u8 side, __b
 
 /*
  * The slow path of what leaves: the wire port for a packet of this side, -1 when there is none. On return key is
- * that of the flow on the wire. The side may keep its port unless the other side has used it; a flow that is known
- * to be ours on such a port (the remote opened it) keeps it too, but is written down as contested.
+ * that of the flow on the wire. The side may keep its port unless the other side has used it towards this
+ * remote end; a flow that is known to be ours all the same (the remote opened it) keeps it too, but is written down.
  */
 __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 claims, __u32 now)
 {
 	if (!key)
 		return -1;
 
-	__u8 class = class_of(key->proto, key->ipv6);
+	__u8 class = class_of_key(key);
 	__be16 own = key->local_port, wire = own;
 	struct contest *c = contested_find(key, side, now);
 	struct flow *f;
@@ -119,7 +120,7 @@ __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 clai
 		if (c)
 			c->seen = now;
 	} else if (class != CLASS_OTHER &&
-		   owners_of(class, key->ipv6, own, now) & 1 << (side == SIDE_GUEST ? SIDE_POD : SIDE_GUEST)) {
+		   owners_of(key, now) & 1 << (side == SIDE_GUEST ? SIDE_POD : SIDE_GUEST)) {
 		f = bpf_map_lookup_elem(&flows, key);
 		if (f && f->side == side && f->port == own) {
 			contested_put(key, side, own, own, now);
@@ -139,7 +140,7 @@ __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 clai
 	if (claims) {
 		__u32 epoch = epoch_of(class, now);
 
-		if (!owner_claim(class, key->ipv6, wire, side, now))
+		if (!owner_claim(key, side, now))
 			epoch--;
 		flow_store(key, side, own, epoch, now);
 	}
@@ -149,7 +150,7 @@ __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 clai
 /* Whose a packet on this wire port is, when the flow table does not say; own is that side's port. */
 static __always_inline __u8 flow_owner(struct flow_key *key, bool opens, __u32 now, __be16 *own)
 {
-	__u8 class = class_of(key->proto, key->ipv6), rule = port_rule(class, key->local_port);
+	__u8 class = class_of_key(key), rule = port_rule(class, key->local_port);
 	struct contest *c;
 	__u32 owners;
 
@@ -162,7 +163,7 @@ static __always_inline __u8 flow_owner(struct flow_key *key, bool opens, __u32 n
 		*own = c->port;
 		return c->side;
 	}
-	owners = owners_of(class, key->ipv6, key->local_port, now);
+	owners = owners_of(key, now);
 	/*
 	 * Both use the port. The side that came second did so because the rules gave it a connection from outside,
 	 * and these are written down as contested; so this one is the first side's, which the rules don't favour.
@@ -184,11 +185,11 @@ __noinline int flow_resolve_inward(struct flow_key *key, __u32 opens, __u32 now)
 	if (!key)
 		return 0;
 
-	__u8 class = class_of(key->proto, key->ipv6);
+	__u8 class = class_of_key(key);
 	__be16 own;
 	__u8 side = flow_owner(key, opens, now, &own);
 
-	if (side == SIDE_GUEST || owners_of(class, key->ipv6, key->local_port, now) & 1 << SIDE_GUEST)
+	if (side == SIDE_GUEST || owners_of(key, now) & 1 << SIDE_GUEST)
 		flow_store(key, side, own, epoch_of(class, now) - 1, now);
 	return side << 16 | own;
 }

@@ -40,7 +40,9 @@ static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, co
 	int err;
 
 	if (p->ttl <= 1)
-		return drop(skb, DIR_TRANSMIT, DROP_TTL_EXCEEDED);
+		return ttl_exceeded(skb, p, &f->gateway, tap_ifindex, DIR_TRANSMIT);
+	if (!fits(skb, p))
+		return too_big(skb, p, &f->gateway);
 	if (p->icmp_error)
 		return guest_out_error(skb, p);
 	if (p->class == CLASS_ICMP && p->frag != FRAG_LATER && !icmp_is_query(p->icmp_type, p->ipv6) &&

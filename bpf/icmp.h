@@ -23,6 +23,8 @@ enum icmp4_type {
 	ICMP4_TIMESTAMP_REPLY = 14,
 };
 
+#define ICMP4_FRAGMENTATION_NEEDED 4 /* code of UNREACHABLE */
+
 enum icmp6_type {
 	ICMP6_UNREACHABLE = 1,
 	ICMP6_TOO_BIG = 2,

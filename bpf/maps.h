@@ -8,8 +8,8 @@
 #define CONTESTED_ENTRIES 4096
 #define FRAGMENT_ENTRIES 1024
 #define PORTS_WORDS (65536 / 64)
-#define OWNER_PORTS 8 /* ports per word, see owners.h */
-#define OWNER_WORDS (65536 / OWNER_PORTS)
+#define OWNER_SLOTS 8 /* per word, see owners.h */
+#define OWNER_WORDS (65536 / OWNER_SLOTS)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -26,7 +26,7 @@ struct {
 	__type(value, struct contest);
 } contested SEC(".maps");
 
-/* Indexed by family, class and port / 8. */
+/* Indexed by family, class and slot / 8. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 2 * CLASSES * OWNER_WORDS);

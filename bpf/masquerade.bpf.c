@@ -31,6 +31,7 @@
 #include "fragment.h"
 #include "nat.h"
 #include "quoted.h"
+#include "reply.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 

@@ -37,6 +37,8 @@ __noinline int nic_in_error(struct __sk_buff *skb, const struct packet *p)
 	} else if (r.new_port == r.old_port) {
 		return PASS;
 	}
+	if (side == SIDE_GUEST && p->ttl <= 1)
+		return drop(skb, DIR_RECEIVE, DROP_TTL_EXCEEDED);
 	err = rewrite_quoted(skb, p, &q, &r);
 	if (!err && side == SIDE_GUEST) {
 		r = (struct rewrite){
@@ -61,6 +63,8 @@ __noinline int nic_in_fragment(struct __sk_buff *skb, const struct packet *p)
 
 	if (side == SIDE_POD)
 		return PASS;
+	if (p->ttl <= 1)
+		return drop(skb, DIR_RECEIVE, DROP_TTL_EXCEEDED);
 	err = rewrite(skb, p, &r);
 	if (err)
 		return drop(skb, DIR_RECEIVE, err);
@@ -93,8 +97,6 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 		return addr_in(&p.dst, f, ipv6) ? drop(skb, DIR_RECEIVE, DROP_PRIVATE_ADDRESS) : PASS;
 	if (icmp_is_link_scope(&p))
 		return PASS;
-	if (p.ttl <= 1)
-		return drop(skb, DIR_RECEIVE, DROP_TTL_EXCEEDED);
 	if (p.frag == FRAG_LATER)
 		return nic_in_fragment(skb, &p);
 	if (p.icmp_error)
@@ -128,6 +130,8 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 		err = rewrite(skb, &p, &r);
 		return err ? drop(skb, DIR_RECEIVE, err) : PASS;
 	}
+	if (p.ttl <= 1)
+		return ttl_exceeded(skb, &p, &f->pod, nic_ifindex, DIR_RECEIVE);
 	err = rewrite(skb, &p, &r);
 	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
 }

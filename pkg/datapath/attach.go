@@ -122,12 +122,16 @@ func replacePrograms(key string, rec *record, start time.Time) (*NIC, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory for pins: %w", err)
 	}
-	reuse, err := reusableMaps(dir, rec.Config.Flows)
+	spec, err := specialise(&rec.Constants, rec.Config.Flows)
+	if err != nil {
+		return nil, err
+	}
+	reuse, err := reusableMaps(dir, spec)
 	defer closeMaps(reuse)
 	if err != nil {
 		return nil, err
 	}
-	objs, err := load(&rec.Constants, rec.Config.Flows, reuse)
+	objs, err := load(spec, reuse)
 	if err != nil {
 		return nil, err
 	}
@@ -177,12 +181,7 @@ func (n *NIC) remember(start time.Time) error {
 
 // reusableMaps opens the pinned maps that new programs take over: all whose layout is still the same. The flow table
 // is a cache, so one of another size simply takes its place.
-func reusableMaps(dir string, flows int) (map[string]*ebpf.Map, error) {
-	spec, err := loadMasquerade()
-	if err != nil {
-		return nil, fmt.Errorf("reading the embedded programs: %w", err)
-	}
-	spec.Maps[masqueradeMapFlows].MaxEntries = uint32(flows)
+func reusableMaps(dir string, spec *ebpf.CollectionSpec) (map[string]*ebpf.Map, error) {
 	reuse := map[string]*ebpf.Map{}
 	for name := range pinnedMaps(&masqueradeMaps{}) {
 		m, err := ebpf.LoadPinnedMap(filepath.Join(dir, name), nil)

@@ -25,6 +25,8 @@ func programsDigest() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+var loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
 // familyOf fills struct family of bpf/types.h.
 func familyOf(guest, pod, gateway, loopback netip.Addr, prefix netip.Prefix) (f masqueradeFamily) {
 	f.Guest.Word, f.Pod.Word, f.Gateway.Word = words(guest), words(pod), words(gateway)
@@ -38,8 +40,8 @@ func familyOf(guest, pod, gateway, loopback netip.Addr, prefix netip.Prefix) (f 
 	return f
 }
 
-// load makes the programs of one NIC. Maps in reuse take the place of new ones.
-func load(c *constants, flows int, reuse map[string]*ebpf.Map) (*masqueradeObjects, error) {
+// specialise reads the embedded programs and sets the constants of one NIC in them.
+func specialise(c *constants, flows int) (*ebpf.CollectionSpec, error) {
 	spec, err := loadMasquerade()
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded programs: %w", err)
@@ -53,12 +55,13 @@ func load(c *constants, flows int, reuse map[string]*ebpf.Map) (*masqueradeObjec
 	vars := map[string]any{
 		masqueradeVarTapIfindex: uint32(c.TapIndex),
 		masqueradeVarNicIfindex: uint32(c.NICIndex),
+		masqueradeVarNicMtu:     uint32(a.MTU),
 		masqueradeVarEpochShift: epochShifts(unit),
 		masqueradeVarHasIpv4:    a.Pod4.IsValid(),
 		masqueradeVarHasIpv6:    a.Pod6.IsValid(),
 	}
 	if a.Pod4.IsValid() {
-		vars[masqueradeVarFamily4] = familyOf(a.Guest4, a.Pod4, a.Gateway4, netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Prefix4)
+		vars[masqueradeVarFamily4] = familyOf(a.Guest4, a.Pod4, a.Gateway4, loopback4, a.Prefix4)
 	}
 	if a.Pod6.IsValid() {
 		vars[masqueradeVarFamily6] = familyOf(a.Guest6, a.Pod6, a.Gateway6, netip.IPv6Loopback(), a.Prefix6)
@@ -68,8 +71,13 @@ func load(c *constants, flows int, reuse map[string]*ebpf.Map) (*masqueradeObjec
 			return nil, fmt.Errorf("setting %s in the programs: %w", name, err)
 		}
 	}
+	return spec, nil
+}
+
+// load makes the programs of one NIC. Maps in reuse take the place of new ones.
+func load(spec *ebpf.CollectionSpec, reuse map[string]*ebpf.Map) (*masqueradeObjects, error) {
 	var objs masqueradeObjects
-	err = spec.LoadAndAssign(&objs, &ebpf.CollectionOptions{MapReplacements: reuse})
+	err := spec.LoadAndAssign(&objs, &ebpf.CollectionOptions{MapReplacements: reuse})
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		return nil, fmt.Errorf("loading the programs: this kernel is too old (5.14 is the first that does): %w: %w", ErrUnsupported, err)
 	}

@@ -28,7 +28,16 @@ const testNIC, testTap = 1, 1 // lo: test runs need a device that exists
 
 func testLoad(t testing.TB, a *Addresses, flows int) *masqueradeObjects {
 	t.Helper()
-	objs, err := load(&constants{Addresses: a, NICIndex: testNIC, TapIndex: testTap}, flows, nil)
+	spec, err := specialise(&constants{Addresses: a, NICIndex: testNIC, TapIndex: testTap}, flows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return testLoadSpec(t, spec)
+}
+
+func testLoadSpec(t testing.TB, spec *ebpf.CollectionSpec) *masqueradeObjects {
+	t.Helper()
+	objs, err := load(spec, nil)
 	var verifier *ebpf.VerifierError
 	if errors.As(err, &verifier) {
 		t.Fatalf("the verifier refuses (are you root?): %+v", verifier)

@@ -182,6 +182,7 @@ const (
 	masqueradeVarKeepSide       = "keep_side"
 	masqueradeVarLoIfindex      = "lo_ifindex"
 	masqueradeVarNicIfindex     = "nic_ifindex"
+	masqueradeVarNicMtu         = "nic_mtu"
 	masqueradeVarTapIfindex     = "tap_ifindex"
 )
 
@@ -264,6 +265,7 @@ type masqueradeVariableSpecs struct {
 	KeepSide       *ebpf.VariableSpec `ebpf:"keep_side"`
 	LoIfindex      *ebpf.VariableSpec `ebpf:"lo_ifindex"`
 	NicIfindex     *ebpf.VariableSpec `ebpf:"nic_ifindex"`
+	NicMtu         *ebpf.VariableSpec `ebpf:"nic_mtu"`
 	TapIfindex     *ebpf.VariableSpec `ebpf:"tap_ifindex"`
 }
 
@@ -327,6 +329,7 @@ type masqueradeVariables struct {
 	KeepSide       *ebpf.Variable `ebpf:"keep_side"`
 	LoIfindex      *ebpf.Variable `ebpf:"lo_ifindex"`
 	NicIfindex     *ebpf.Variable `ebpf:"nic_ifindex"`
+	NicMtu         *ebpf.Variable `ebpf:"nic_mtu"`
 	TapIfindex     *ebpf.Variable `ebpf:"tap_ifindex"`
 }
 
