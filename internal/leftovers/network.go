@@ -62,18 +62,24 @@ func (s Snapshot) addPrograms(name string, l netlink.Link) {
 			s.add("qdisc %s on %s", qdisc.Type(), where)
 		}
 	}
-	for direction, parent := range map[string]uint32{"ingress": netlink.HANDLE_MIN_INGRESS, "egress": netlink.HANDLE_MIN_EGRESS} {
-		filters, _ := netlinksafe.FilterList(l, parent)
+	for _, hook := range []struct {
+		name   string
+		parent uint32
+		attach ebpf.AttachType
+	}{
+		{"ingress", netlink.HANDLE_MIN_INGRESS, ebpf.AttachTCXIngress},
+		{"egress", netlink.HANDLE_MIN_EGRESS, ebpf.AttachTCXEgress},
+	} {
+		filters, _ := netlinksafe.FilterList(l, hook.parent)
 		for _, filter := range filters {
-			s.add("filter %s of handle %#x at %s of %s", filter.Type(), filter.Attrs().Handle, direction, where)
+			s.add("filter %s of handle %#x at %s of %s", filter.Type(), filter.Attrs().Handle, hook.name, where)
 		}
-	}
-	for direction, attach := range map[string]ebpf.AttachType{"ingress": ebpf.AttachTCXIngress, "egress": ebpf.AttachTCXEgress} {
-		// Kernels before 6.6 have none.
-		if found, err := link.QueryPrograms(link.QueryOptions{Target: l.Attrs().Index, Attach: attach}); err == nil {
-			for _, program := range found.Programs {
-				s.add("TCX program %d at %s of %s", program.ID, direction, where)
-			}
+		found, err := link.QueryPrograms(link.QueryOptions{Target: l.Attrs().Index, Attach: hook.attach})
+		if err != nil {
+			continue // kernels before 6.6 have no TCX
+		}
+		for _, program := range found.Programs {
+			s.add("TCX program %d at %s of %s", program.ID, hook.name, where)
 		}
 	}
 }

@@ -3,9 +3,9 @@
 // Package sandbox runs the tests of a package on a host of their own: code that changes settings, firewall and
 // routes of the host can be tested without touching the machine's.
 //
-// [Main] starts the test binary again in a new network namespace, with nothing but a loopback device,
-// and a new mount namespace, with an empty /run and an empty BPF file system. All of it vanishes with the process, however that ends.
-// Processes and /tmp are the machine's.
+// [Main] starts the test binary again in a new network namespace, with nothing but a loopback device, and a
+// new mount namespace, with an empty /run and an empty BPF file system. All of it vanishes with the process,
+// however that ends. Processes and /tmp are the machine's.
 package sandbox
 
 import (
@@ -59,8 +59,8 @@ func again() (int, error) {
 		Unshareflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS,
 		Pdeathsig:    unix.SIGKILL,
 	}
-	// A terminal sends these to both processes: the second one ends, and the first reports it. SIGQUIT comes from the
-	// go command when time is up, to the first only.
+	// A terminal sends these to both processes: the second one ends, and the first reports it. SIGQUIT comes
+	// from the go command when time is up, to the first only.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, unix.SIGQUIT)
 	if err := command.Start(); err != nil {

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// Delete removes the pod, and what it needed on the host if it is the last one. Deleting what is gone succeeds. After an
-// error the pod stays on record, so that it can be deleted again.
+// Delete removes the pod, and what it needed on the host if it is the last one. Deleting what is gone
+// succeeds. After an error the pod stays on record, so that it can be deleted again.
 func (p *Pod) Delete(ctx context.Context, log *slog.Logger) error {
 	_, err := deletePods(ctx, log, func(other *Pod) bool { return other.String() == p.String() })
 	return err

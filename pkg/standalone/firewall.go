@@ -62,7 +62,8 @@ func warnOfFirewall(log *slog.Logger) {
 			return
 		}
 		for _, chain := range dropping {
-			log.Warn(hook.effect+": a firewall chain drops what it doesn't allow; let it allow devices tp* (docs/standalone.md, Firewalls)", "chain", chain)
+			log.Warn(hook.effect+": a firewall chain drops what it doesn't allow; let it allow the pods "+
+				"(docs/standalone.md, Firewalls)", "chain", chain)
 		}
 	}
 }

@@ -60,9 +60,9 @@ func enableForwarding() error {
 	return nil
 }
 
-// forwardingSettings lists what forwarding needs, and what the kernel changes along with it, in the order in which they are set.
-// Settings that are the same before and after are there to be put back: the master switches
-// overwrite the settings of each device.
+// forwardingSettings lists what forwarding needs, and what the kernel changes along with it, in the order in
+// which they are set. Settings that are the same before and after are there to be put back: the master
+// switches overwrite the settings of each device.
 func forwardingSettings() ([]setting, error) {
 	var settings []setting
 	master := func(key string, sideEffects func() error) error {
@@ -105,8 +105,9 @@ func forwardingSettings() ([]setting, error) {
 			return err
 		}
 		for _, key := range listening {
-			// With 1, a router ignores advertisements and the kernel drops the default route that came by one. A device
-			// that forwards already ignores them, and goes on doing so; for lo and all the setting means nothing.
+			// With 1, a router ignores advertisements and the kernel drops the default route that came by
+			// one. A device that forwards already ignores them, and goes on doing so; for lo and all the
+			// setting means nothing.
 			switch device := path.Dir(key); path.Base(device) {
 			case "lo", "all":
 			default:
@@ -160,7 +161,10 @@ func restoreForwarding(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if newcomers := slices.DeleteFunc(chains, func(c string) bool { return slices.Contains(state.Forwarders, c) }); len(newcomers) > 0 {
+	newcomers := slices.DeleteFunc(chains, func(chain string) bool {
+		return slices.Contains(state.Forwarders, chain)
+	})
+	if len(newcomers) > 0 {
 		log.Warn("IP forwarding stays on: other firewall chains have come to use it", "chains", newcomers)
 		return removeFile(hostFile)
 	}

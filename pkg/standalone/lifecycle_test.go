@@ -246,6 +246,20 @@ func TestLockEndsWithContext(t *testing.T) {
 	}
 }
 
+// Without its record of settings, the host isn't changed; a pod that fails half-way leaves nothing.
+func TestDamagedHostRecord(t *testing.T) {
+	uplink(t, 1400)
+	if err := os.WriteFile(hostFile, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(hostFile) })
+	leftovers.Check(t)
+	_, err := New(t.Context(), Config{Namespace: "test", Name: "web"}, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), hostFile) {
+		t.Errorf("got %v, want an error that names the file", err)
+	}
+}
+
 func TestDamagedRecord(t *testing.T) {
 	leftovers.Check(t)
 	if err := os.MkdirAll(podsDir, 0o755); err != nil {

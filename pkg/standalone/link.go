@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// minMTU is the least that IPv6 works with (RFC 8200 section 5). Over a narrower uplink, path MTU discovery does the rest.
+// minMTU is the least that IPv6 works with (RFC 8200 section 5). Over a narrower uplink, path MTU discovery
+// does the rest.
 const minMTU = 1280
 
 // uplinkMTU is the MTU of the device that most packets leave by, so that guests needn't discover it:
@@ -65,7 +66,8 @@ func (p *Pod) connect() error {
 	if err := p.guardHostNIC(); err != nil {
 		return err
 	}
-	// The pod's end comes up first: an address on the host's end, without a carrier, would not be usable at once.
+	// The pod's end comes up first: an address on the host's end, without a carrier, would not be usable at
+	// once.
 	err = pod.Do(func(ns.NetNS) error { return p.setUpPod() })
 	if err != nil {
 		return fmt.Errorf("set up %s in the pod: %w", NIC, err)

@@ -28,7 +28,8 @@ var (
 	outside4, outside6 = netip.MustParsePrefix("198.51.100.1/24"), netip.MustParsePrefix("2001:db8:51::1/64")
 )
 
-// uplink joins the host to an outside, by which it has its default routes. At its end the test checks that everything is as before.
+// uplink joins the host to an outside, by which it has its default routes. At its end the test checks that
+// everything is as before.
 func uplink(t *testing.T, mtu int) (host, outside *nstest.Namespace) {
 	t.Helper()
 	leftovers.Check(t)

@@ -44,8 +44,8 @@ func hostNIC(namespace, name string) string {
 	return "tp" + hex.EncodeToString(sum[:5])
 }
 
-// macs are locally administered addresses of the two ends. An address that was chosen, unlike one that the kernel
-// drew, is left alone by udev (MACAddressPolicy=persistent), and stays when a VM comes back.
+// macs are locally administered addresses of the two ends. An address that was chosen, unlike one that the
+// kernel drew, is left alone by udev (MACAddressPolicy=persistent), and stays when a VM comes back.
 func macs(namespace, name string) (pod, host net.HardwareAddr) {
 	sum := digest(namespace, name)
 	return append(net.HardwareAddr{0x0a, 0x54}, sum[:4]...), append(net.HardwareAddr{0x0e, 0x54}, sum[:4]...)

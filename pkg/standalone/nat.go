@@ -48,9 +48,11 @@ func translate(pods []*Pod) error {
 				all6 = append(all6, p.Address6)
 			}
 		}
+		pods4 := &nftables.Set{Table: table, Name: "pods4", ID: 1, KeyType: nftables.TypeIPAddr}
+		pods6 := &nftables.Set{Table: table, Name: "pods6", ID: 2, KeyType: nftables.TypeIP6Addr}
 		err := errors.Join(
-			addRule(conn, chain, &nftables.Set{ID: 1, Name: "pods4", KeyType: nftables.TypeIPAddr}, unix.NFPROTO_IPV4, 12, 16, all4),
-			addRule(conn, chain, &nftables.Set{ID: 2, Name: "pods6", KeyType: nftables.TypeIP6Addr}, unix.NFPROTO_IPV6, 8, 24, all6))
+			addRule(conn, chain, pods4, unix.NFPROTO_IPV4, 12, 16, all4),
+			addRule(conn, chain, pods6, unix.NFPROTO_IPV6, 8, 24, all6))
 		if err != nil {
 			return fmt.Errorf("write nftables table tapir: %w", err)
 		}
@@ -62,10 +64,12 @@ func translate(pods []*Pod) error {
 }
 
 // addRule translates what pods of one family send to anything but pods. The offsets are those of source and
-// destination in the family's header (RFC 791, RFC 8200). The set brings its ID, which need be unique only in this
-// transaction, because the library would draw one from a counter without a lock.
-func addRule(conn *nftables.Conn, chain *nftables.Chain, set *nftables.Set, family byte, source, destination uint32, pods []netip.Addr) error {
-	set.Table = table
+// destination in the family's header (RFC 791, RFC 8200). The set brings its ID, which need be unique only in
+// this transaction, because the library would draw one from a counter without a lock.
+func addRule(
+	conn *nftables.Conn, chain *nftables.Chain, set *nftables.Set,
+	family byte, source, destination uint32, pods []netip.Addr,
+) error {
 	var elements []nftables.SetElement
 	for _, address := range pods {
 		elements = append(elements, nftables.SetElement{Key: address.AsSlice()})

@@ -39,8 +39,8 @@ func makeNetNS(path string) error {
 	return nil
 }
 
-// shareNetNSDir makes /run/netns a shared mount of its own, as `ip netns add` does: without it, a
-// later `ip netns add` would mount over the directory and hide our namespaces beneath. Where a program that didn't do
+// shareNetNSDir makes /run/netns a shared mount of its own, as `ip netns add` does: without it, a later `ip
+// netns add` would mount over the directory and hide our namespaces beneath. Where a program that didn't do
 // so has namespaces already, theirs would be hidden, and they were there first.
 func shareNetNSDir() error {
 	if err := os.MkdirAll(netnsDir, 0o755); err != nil {

@@ -34,7 +34,8 @@ type Pod struct {
 // String is NAMESPACE/NAME.
 func (p *Pod) String() string { return p.Namespace + "/" + p.Name }
 
-// New makes a pod, or returns the one that is there. What a crash left of it is replaced. On an error nothing is left behind.
+// New makes a pod, or returns the one that is there. What a crash left of it is replaced. On an error nothing
+// is left behind.
 func New(ctx context.Context, cfg Config, log *slog.Logger) (*Pod, error) {
 	pod, err := create(ctx, cfg, log)
 	if err != nil {
@@ -57,13 +58,15 @@ func create(ctx context.Context, cfg Config, log *slog.Logger) (*Pod, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i := slices.IndexFunc(pods, func(p *Pod) bool { return p.Namespace == cfg.Namespace && p.Name == cfg.Name }); i >= 0 {
-		if old := pods[i]; old.alive() {
-			if !cfg.Pool4.Contains(old.Address4) || old.Address6.IsValid() && !cfg.Pool6.Contains(old.Address6) {
-				return nil, fmt.Errorf("it exists with addresses %s and %s of other pools: stop it first", old.Address4, old.Address6)
-			}
-			return old, prepareHost(pods)
+	i := slices.IndexFunc(pods, func(p *Pod) bool { return p.Namespace == cfg.Namespace && p.Name == cfg.Name })
+	if i >= 0 && pods[i].alive() {
+		p := pods[i]
+		if !cfg.Pool4.Contains(p.Address4) || p.Address6.IsValid() && !cfg.Pool6.Contains(p.Address6) {
+			return nil, fmt.Errorf("it exists with addresses of other pools, %s and %s: stop it first", p.Address4, p.Address6)
 		}
+		return p, prepareHost(pods)
+	}
+	if i >= 0 {
 		if err := pods[i].remove(); err != nil {
 			return nil, fmt.Errorf("remove what is left of an earlier run: %w", err)
 		}
@@ -117,10 +120,12 @@ func plan(cfg Config, pods []*Pod) (*Pod, error) {
 // and not to be deleted along with the pod.
 func (p *Pod) checkNames() error {
 	if _, err := os.Lstat(p.NetNS); err == nil {
-		return fmt.Errorf("%s exists and is not on Tapir's record: if nobody needs it, `ip netns delete %s`", p.NetNS, filepath.Base(p.NetNS))
+		return fmt.Errorf("%s exists and is not on Tapir's record: if nobody needs it, `ip netns delete %s`",
+			p.NetNS, filepath.Base(p.NetNS))
 	}
 	if _, err := netlinksafe.LinkByName(p.HostNIC); err == nil {
-		return fmt.Errorf("device %s exists and is not on Tapir's record: if nobody needs it, `ip link delete %s`", p.HostNIC, p.HostNIC)
+		return fmt.Errorf("device %s exists and is not on Tapir's record: if nobody needs it, `ip link delete %s`",
+			p.HostNIC, p.HostNIC)
 	}
 	return nil
 }

@@ -27,8 +27,9 @@ func nth(pool netip.Prefix, index uint64) netip.Addr {
 // gateway is the address that every host end of the pool's pods carries.
 func gateway(pool netip.Prefix) netip.Addr { return nth(pool, 1) }
 
-// allocate picks the first free pair of addresses from where the pod's name points. Index 0 is
-// the pool's network (in IPv6: the subnet-router anycast address), 1 its gateway, and the last of an IPv4 pool its broadcast address.
+// allocate picks the first free pair of addresses from where the pod's name points. Index 0 is the pool's
+// network (in IPv6: the subnet-router anycast address), 1 its gateway, and the last of an IPv4 pool its
+// broadcast address.
 func allocate(cfg Config, taken []*Pod) (v4, v6 netip.Addr, err error) {
 	used := map[netip.Addr]bool{}
 	for _, p := range taken {
@@ -65,8 +66,8 @@ func checkPool(pool netip.Prefix, pods []*Pod) error {
 	if pool.Addr().Is6() {
 		family = unix.AF_INET6
 	}
-	// The unspecified table stands for all of them.
-	routes, err := netlinksafe.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	all := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
+	routes, err := netlinksafe.RouteListFiltered(family, all, netlink.RT_FILTER_TABLE)
 	if err != nil {
 		return fmt.Errorf("list the host's routes: %w", err)
 	}

@@ -22,8 +22,8 @@ func setSysctl(key, value string) error {
 	return nil
 }
 
-// hostHasIPv6 says whether new devices of the host get IPv6. An operator who switched it off for all of them doesn't
-// want it in pods either.
+// hostHasIPv6 says whether new devices of the host get IPv6. An operator who switched it off for all of them
+// doesn't want it in pods either.
 func hostHasIPv6() bool {
 	for _, scope := range []string{"all", "default"} {
 		if off, err := sysctl("net/ipv6/conf/" + scope + "/disable_ipv6"); err != nil || off != "0" {

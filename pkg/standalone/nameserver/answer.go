@@ -9,8 +9,6 @@ import (
 )
 
 const (
-	notImplemented = dnsmessage.RCodeNotImplemented
-
 	// Zone transfers (RFC 5936, RFC 1995) are no queries: their answers are streams.
 	typeIXFR = dnsmessage.Type(251)
 
@@ -57,7 +55,7 @@ func parse(message []byte) (q query, code dnsmessage.RCode, ok bool) {
 		return q, 0, false
 	}
 	if q.OpCode != 0 {
-		return q, notImplemented, true
+		return q, dnsmessage.RCodeNotImplemented, true
 	}
 	questions, err := p.AllQuestions()
 	if err != nil || len(questions) != 1 {

@@ -96,21 +96,3 @@ func TestServersInTurn(t *testing.T) {
 		}
 	}
 }
-
-func TestSearchDomains(t *testing.T) {
-	tests := []struct {
-		conf string
-		want []string
-	}{
-		{"nameserver 127.0.0.53\n", nil},
-		{"search a.example b.example.\n", []string{"a.example", "b.example"}},
-		{"search a.example\ndomain b.example\n", []string{"b.example"}},
-		{"search .\n", nil},
-	}
-	for _, test := range tests {
-		sandbox.File(t, "/etc/resolv.conf", test.conf)
-		if got, err := SearchDomains(); err != nil || !slices.Equal(got, test.want) {
-			t.Errorf("%q: got %q, %v, want %q", test.conf, got, err, test.want)
-		}
-	}
-}

@@ -21,7 +21,8 @@ var hosts = net.Resolver{
 	},
 }
 
-// fromHosts answers a question by /etc/hosts. A name that is there has no other addresses, so that the records may be none.
+// fromHosts answers a question by /etc/hosts. A name that is there has no other addresses, so that the
+// records may be none.
 func (s *Server) fromHosts(ctx context.Context, q dnsmessage.Question) (records []dnsmessage.Resource, found bool) {
 	if q.Class != dnsmessage.ClassINET {
 		return nil, false
@@ -38,9 +39,11 @@ func (s *Server) fromHosts(ctx context.Context, q dnsmessage.Question) (records 
 			address = s.seenFromPod(q.Name.String(), address.Unmap().WithZone(""))
 			switch {
 			case address.Is4() && q.Type == dnsmessage.TypeA:
-				records = append(records, dnsmessage.Resource{Header: header, Body: &dnsmessage.AResource{A: address.As4()}})
+				body := &dnsmessage.AResource{A: address.As4()}
+				records = append(records, dnsmessage.Resource{Header: header, Body: body})
 			case address.Is6() && q.Type == dnsmessage.TypeAAAA:
-				records = append(records, dnsmessage.Resource{Header: header, Body: &dnsmessage.AAAAResource{AAAA: address.As16()}})
+				body := &dnsmessage.AAAAResource{AAAA: address.As16()}
+				records = append(records, dnsmessage.Resource{Header: header, Body: body})
 			}
 		}
 		return records, len(addresses) > 0
@@ -55,7 +58,8 @@ func (s *Server) fromHosts(ctx context.Context, q dnsmessage.Question) (records 
 		}
 		for _, name := range names {
 			if target, err := dnsmessage.NewName(strings.TrimSuffix(name, ".") + "."); err == nil {
-				records = append(records, dnsmessage.Resource{Header: header, Body: &dnsmessage.PTRResource{PTR: target}})
+				body := &dnsmessage.PTRResource{PTR: target}
+				records = append(records, dnsmessage.Resource{Header: header, Body: body})
 			}
 		}
 		return records, len(records) > 0
@@ -78,7 +82,8 @@ func (s *Server) seenFromPod(name string, address netip.Addr) netip.Addr {
 	return address
 }
 
-// reversed is the address that a name under in-addr.arpa (RFC 1035 section 3.5) or ip6.arpa (RFC 3596 section 2.5) stands for.
+// reversed is the address that a name under in-addr.arpa (RFC 1035 section 3.5) or ip6.arpa (RFC 3596 section
+// 2.5) stands for.
 func reversed(name string) (netip.Addr, bool) {
 	name = strings.ToLower(name)
 	if labels, ok := strings.CutSuffix(name, ".in-addr.arpa."); ok {

@@ -21,8 +21,8 @@ func TestMain(m *testing.M) { sandbox.Main(m) }
 
 var own = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")}
 
-// serve runs a server on the loopback device for the time of a test. Every test has the same /etc/hosts: the standard
-// library doesn't look at it again for 5 s.
+// serve runs a server on the loopback device for the time of a test. Every test has the same /etc/hosts: the
+// standard library doesn't look at it again for 5 s.
 func serve(t *testing.T) {
 	t.Helper()
 	sandbox.File(t, "/etc/hosts", hostsFile)

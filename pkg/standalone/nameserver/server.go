@@ -53,7 +53,8 @@ func Listen(ctx context.Context, device string, addresses []netip.Addr, log *slo
 			}
 		}
 		if errors.Is(err, unix.EADDRINUSE) {
-			err = fmt.Errorf("%w: a DNS server of this host listens on every address; have it listen on its own ones only", err)
+			err = fmt.Errorf("%w: a DNS server of this host listens on every address; "+
+				"have it listen on its own ones only", err)
 		}
 		if err != nil {
 			s.close()

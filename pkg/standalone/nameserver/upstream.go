@@ -13,7 +13,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// serverTimeout is for one server. Clients commonly ask again after 5 s: by then, a second server has had its turn.
+// serverTimeout is for one server. Clients commonly ask again after 5 s: by then, a second server has had its
+// turn.
 const serverTimeout = 2 * time.Second
 
 // forward asks the host's name servers in turn and returns the first useful answer, or else the last one.
@@ -23,22 +24,24 @@ func forward(ctx context.Context, network string, message []byte) ([]byte, error
 		return nil, err
 	}
 	var answer []byte
+	var errs []error
 	for _, server := range servers {
-		got, err2 := exchange(ctx, network, server, message)
-		if err2 != nil {
-			err = errors.Join(err, err2)
+		got, err := exchange(ctx, network, server, message)
+		if err != nil {
+			errs = append(errs, err)
 			continue
 		}
 		answer = got
-		// The same codes make resolvers go on to the next server.
-		if code := dnsmessage.RCode(got[3] & 0xf); code != dnsmessage.RCodeServerFailure && code != dnsmessage.RCodeRefused && code != notImplemented {
-			break
+		switch dnsmessage.RCode(got[3] & 0xf) {
+		case dnsmessage.RCodeServerFailure, dnsmessage.RCodeRefused, dnsmessage.RCodeNotImplemented:
+			continue // as the C library does
 		}
+		return got, nil
 	}
 	if answer != nil {
 		return answer, nil
 	}
-	return nil, err
+	return nil, errors.Join(errs...)
 }
 
 // exchange asks one server. The answer has a whole header.
