@@ -119,12 +119,12 @@ __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 clai
 		c = contested_find(key, 0, now);
 		if (c)
 			c->seen = now;
-	} else if (class != CLASS_OTHER &&
+	} else if (claims && class != CLASS_OTHER &&
 		   owners_of(key, now) & 1 << (side == SIDE_GUEST ? SIDE_POD : SIDE_GUEST)) {
 		f = bpf_map_lookup_elem(&flows, key);
 		if (f && f->side == side && f->port == own) {
 			contested_put(key, side, own, own, now);
-		} else if (claims) {
+		} else {
 			wire = port_allocate(key, side, own, now);
 			if (!wire) {
 				/* Two CPUs with the same new flow: the other one's translation serves both. */

@@ -40,6 +40,7 @@ struct packet {
 	__u8 ttl;
 	__u8 frag;
 	__u8 icmp_type;
+	__u8 l4_len; /* of the transport header, options included; 0 where it isn't known */
 	bool ipv6;
 	bool opens;      /* TCP SYN without ACK, or an ICMP query: judged by the port rules alone */
 	bool resets;     /* TCP RST: proves nothing about who owns a port */
@@ -145,6 +146,7 @@ static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, 
 	}
 	p->sport = ((struct udphdr *)l4)->source;
 	p->dport = ((struct udphdr *)l4)->dest;
+	p->l4_len = sizeof(struct udphdr);
 	if (p->class == CLASS_TCP && !quoted) {
 		struct tcphdr *tcp = l4;
 
@@ -152,6 +154,7 @@ static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, 
 			return DROP_MALFORMED;
 		p->opens = tcp->syn && !tcp->ack;
 		p->resets = tcp->rst;
+		p->l4_len = tcp->doff * 4;
 	}
 	return DROP_NONE;
 }

@@ -172,7 +172,7 @@ static __always_inline int too_big(struct __sk_buff *skb, const struct packet *p
 
 /*
  * Does the packet, or each segment of a GSO frame, fit the pod NIC? Only a guest that ignores the MTU it was told
- * sends more. A segment's headers are taken to be those of the frame's start.
+ * sends more.
  */
 static __always_inline bool fits(struct __sk_buff *skb, const struct packet *p)
 {
@@ -180,5 +180,5 @@ static __always_inline bool fits(struct __sk_buff *skb, const struct packet *p)
 
 	if (len <= nic_mtu)
 		return true;
-	return skb->gso_size && skb->gso_size + p->l4 - ETH_HLEN + (p->class == CLASS_TCP ? 20 : 8) <= nic_mtu;
+	return skb->gso_size && skb->gso_size + p->l4 - ETH_HLEN + p->l4_len <= nic_mtu;
 }
