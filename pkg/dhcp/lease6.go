@@ -13,6 +13,9 @@ import (
 	"github.com/insomniacslk/dhcp/iana"
 )
 
+// maxOptions6 leaves the smallest IPv6 packet enough room for the rest of a reply.
+const maxOptions6 = 1000
+
 // lease6 answers DHCPv6 messages out of one lease. It never changes.
 type lease6 struct {
 	address net.IP
@@ -46,6 +49,9 @@ func newLease6(c *Config6) (*lease6, error) {
 	for _, address := range ips(c.NTP, netip.Addr.Is6) {
 		server := dhcpv6.NTPSuboptionSrvAddr(address)
 		l.options = append(l.options, &dhcpv6.OptNTPServer{Suboptions: dhcpv6.Options{&server}})
+	}
+	if n := len(dhcpv6.Options(l.options).ToBytes()); n > maxOptions6 {
+		return nil, fmt.Errorf("dns servers, search domains and ntp servers of %d bytes: at most %d fit a reply, so give fewer", n, maxOptions6)
 	}
 	return l, nil
 }

@@ -47,26 +47,31 @@ func newNetwork(t *testing.T) *network {
 // settle waits until a link can send from its link-local address.
 func settle(t *testing.T, n *nstest.Namespace, name string) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for time.Now().Before(deadline) {
-		settled := false
-		n.Must(t, func() error {
+	eventually(t, "a usable link-local address", func() bool {
+		addresses, err := nstest.Run(n, func() ([]netlink.Addr, error) {
 			link, err := netlink.LinkByName(name)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			addresses, err := netlink.AddrList(link, netlink.FAMILY_V6)
-			settled = slices.ContainsFunc(addresses, func(a netlink.Addr) bool {
-				return a.IP.IsLinkLocalUnicast() && a.Flags&unix.IFA_F_TENTATIVE == 0
-			})
-			return err
+			return netlink.AddrList(link, netlink.FAMILY_V6)
 		})
-		if settled {
-			return
+		if err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond)
+		return slices.ContainsFunc(addresses, func(a netlink.Addr) bool {
+			return a.IP.IsLinkLocalUnicast() && a.Flags&unix.IFA_F_TENTATIVE == 0
+		})
+	})
+}
+
+// eventually waits for what the kernel or a server does in its own time.
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !happened(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s never came", what)
+		}
 	}
-	t.Fatalf("%s has no usable link-local address", name)
 }
 
 // setMAC changes a link's MAC while it is down, so that its link-local address follows.

@@ -60,22 +60,34 @@ func decode6(message []byte) (*dhcpv6.Message, error) {
 	if err := checkLength(message); err != nil {
 		return nil, err
 	}
-	if len(message) > 0 {
-		if t := dhcpv6.MessageType(message[0]); t == dhcpv6.MessageTypeRelayForward || t == dhcpv6.MessageTypeRelayReply {
-			return nil, fmt.Errorf("%w: it was relayed", errIgnored)
-		}
+	if len(message) < dhcpv6.MessageHeaderSize {
+		return nil, fmt.Errorf("%w: it has %d bytes, less than a header", errMalformed, len(message))
 	}
-	m, err := dhcpv6.MessageFromBytes(message)
-	if err != nil {
+	m := &dhcpv6.Message{MessageType: dhcpv6.MessageType(message[0]), TransactionID: [3]byte(message[1:4])}
+	if _, ok := serverID[m.MessageType]; !ok {
+		return nil, notFromClient(m.MessageType)
+	}
+	if err := m.Options.FromBytesWithParser(message[dhcpv6.MessageHeaderSize:], decodeOption6); err != nil {
 		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
-	if _, ok := serverID[m.MessageType]; ok {
-		return m, nil
+	return m, nil
+}
+
+func notFromClient(t dhcpv6.MessageType) error {
+	if t == dhcpv6.MessageTypeRelayForward || t == dhcpv6.MessageTypeRelayReply || types6[t] != "" {
+		return fmt.Errorf("%w: it is a relay's or server's %v", errIgnored, t)
 	}
-	if _, ok := types6[m.MessageType]; ok {
-		return nil, fmt.Errorf("%w: it is a server's %v", errIgnored, m.MessageType)
+	return fmt.Errorf("%w: type %d", errMalformed, t)
+}
+
+// decodeOption6 decodes what the server reads. Other options stay as they are: an odd one is no reason to leave
+// a guest without address, and domain names are costly to decode.
+func decodeOption6(code dhcpv6.OptionCode, value []byte) (dhcpv6.Option, error) {
+	switch code {
+	case dhcpv6.OptionClientID, dhcpv6.OptionServerID, dhcpv6.OptionIANA, dhcpv6.OptionIATA, dhcpv6.OptionIAPD:
+		return dhcpv6.ParseOption(code, value)
 	}
-	return nil, fmt.Errorf("%w: unknown type %d", errMalformed, m.MessageType)
+	return &dhcpv6.OptionGeneric{OptionCode: code, OptionData: value}, nil
 }
 
 // check holds a message against RFC 8415 section 16.

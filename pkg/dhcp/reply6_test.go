@@ -97,6 +97,8 @@ func TestReply6(t *testing.T) {
 			want: wholeReply6(advertise, preference)},
 		{name: "solicit of all there is", message: message6(solicit, clientDUID, ia(25, one), ia(4, one), ia(3, one), ia(3, two)),
 			want: wholeReply6(advertise, preference, granted(one), ia(3, two, status6(2)), ia(4, one, status6(2)), ia(25, one, status6(6)))},
+		{name: "solicit with odd options", message: message6(solicit, clientDUID, option6(6, "\x00"), option6(24, "\x3fa"), option6(39, ""), wants),
+			want: wholeReply6(advertise, preference, granted(one))},
 		{name: "request", message: message6(request, clientDUID, ourDUID, has),
 			want: wholeReply6(reply, granted(one))},
 		{name: "request without a hint", message: message6(request, clientDUID, ourDUID, wants),
@@ -208,6 +210,7 @@ func TestBadConfig6(t *testing.T) {
 		{func(c *Config6) { c.Address = address("ff02::2") }, "address"},
 		{func(c *Config6) { c.ServerMAC = nil }, "server MAC"},
 		{func(c *Config6) { c.Search = []string{"a..b"} }, "search domain"},
+		{func(c *Config6) { c.Search = slices.Repeat([]string{"svc.cluster.local"}, 60) }, "give fewer"},
 	} {
 		c := testConfig6()
 		test.change(&c)

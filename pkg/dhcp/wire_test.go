@@ -236,3 +236,28 @@ func TestKernelTakesRouter(t *testing.T) {
 		t.Errorf("the pod believed its own advertisement:\n%s", routes)
 	}
 }
+
+// TestReplyNotSent: a reply that can't leave is counted, and the server goes on.
+func TestReplyNotSent(t *testing.T) {
+	n := newNetwork(t)
+	guest := discover(t, n.guest)
+	servers := n.serve(t)
+	guest.advertised(t)
+	n.pod.Command(t, "ip", "address", "delete", "fe80::ff:fe00:0/64", "dev", "tap0")
+	guest.solicit(t, 255)
+	eventually(t, "a failed reply", func() bool { return servers.Stats()["ra"][Failed] == 1 })
+	n.pod.Command(t, "ip", "address", "add", "fe80::ff:fe00:0/64", "dev", "tap0")
+	settle(t, n.pod, "tap0")
+	guest.solicit(t, 255)
+	guest.advertised(t)
+	servers.check(t, "ra", Stats{"advertisement": 2, "solicitation": 2, Failed: 1})
+}
+
+// TestDeviceGone: servers outlive their device quietly, until their owner ends them.
+func TestDeviceGone(t *testing.T) {
+	n := newNetwork(t)
+	servers := n.serve(t)
+	udhcpc(t, n.guest)
+	n.pod.Command(t, "ip", "link", "delete", "tap0")
+	servers.check(t, "v4", Stats{"discover": 1, "offer": 1, "request": 1, "ack": 1})
+}
