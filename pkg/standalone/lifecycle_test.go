@@ -249,7 +249,7 @@ func TestLockEndsWithContext(t *testing.T) {
 // Without its record of settings, the host isn't changed; a pod that fails half-way leaves nothing.
 func TestDamagedHostRecord(t *testing.T) {
 	uplink(t, 1400)
-	if err := os.WriteFile(hostFile, []byte("{"), 0o644); err != nil {
+	if err := errors.Join(os.MkdirAll(podsDir, 0o755), os.WriteFile(hostFile, []byte("{"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Remove(hostFile) })
