@@ -15,7 +15,7 @@ func Main(args []string) int {
 	root := New()
 	root.SetArgs(args)
 	if err := root.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "tapir:", err)
+		fmt.Fprintln(os.Stderr, "tapir:", advise(err))
 		return 1
 	}
 	return 0

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
 	"strings"
 	"time"
@@ -64,7 +63,7 @@ func (t *target) vms(ctx context.Context, args []string) ([]runner.Info, error) 
 		return runner.List(ctx)
 	}
 	info, err := runner.Get(ctx, args[0])
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, runner.ErrNotFound) {
 		return []runner.Info{}, nil
 	}
 	return []runner.Info{info}, err

@@ -18,8 +18,12 @@ import (
 // Dir holds a directory for each virtual machine of this host.
 const Dir = "/run/tapir/vms"
 
-// ErrRunning says that a live process of Tapir owns the virtual machine.
-var ErrRunning = errors.New("it is running")
+var (
+	// ErrRunning says that a live process of Tapir owns the virtual machine.
+	ErrRunning = errors.New("it is running")
+	// ErrNotFound says that nothing of a virtual machine is here, nor could be under its name.
+	ErrNotFound = errors.New("no such VM")
+)
 
 // home is the directory of one virtual machine, and the lock on it: who holds it owns everything that
 // the machine consists of.
@@ -34,7 +38,7 @@ var nameFormat = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]{0,61}[a-z0-9])?$`)
 
 func homePath(name string) (string, error) {
 	if !nameFormat.MatchString(name) {
-		return "", fmt.Errorf("%q is no VM's name: want at most 63 of a-z, 0-9, '-' and '.'", name)
+		return "", fmt.Errorf("%w: %q: a name has at most 63 of a-z, 0-9, '-' and '.'", ErrNotFound, name)
 	}
 	return filepath.Join(Dir, name), nil
 }
@@ -57,14 +61,22 @@ func makeHome(name string) (*home, error) {
 	}
 }
 
-// takeHome takes the directory of a VM that exists. Returns an error wrapping fs.ErrNotExist when
-// there is none, and ErrRunning when another process has it.
+// takeHome takes the directory of a VM that exists. Returns an error wrapping ErrNotFound when there is
+// none, and ErrRunning when another process has it.
 func takeHome(name string) (*home, error) {
 	path, err := homePath(name)
 	if err != nil {
 		return nil, err
 	}
-	return lockHome(path)
+	h, err := lockHome(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = notFound(name)
+	}
+	return h, err
+}
+
+func notFound(name string) error {
+	return fmt.Errorf("%w: %s: tapir status lists those that run here", ErrNotFound, name)
 }
 
 func lockHome(path string) (*home, error) {

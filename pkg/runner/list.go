@@ -5,7 +5,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -37,7 +36,7 @@ func List(ctx context.Context) ([]Info, error) {
 	list := []Info{}
 	for _, name := range found {
 		info, err := Get(ctx, name)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, ErrNotFound) {
 			continue // removed since
 		}
 		if err != nil {
@@ -48,17 +47,20 @@ func List(ctx context.Context) ([]Info, error) {
 	return list, nil
 }
 
-// Get returns what is known of one machine. Returns an error wrapping fs.ErrNotExist when there is none.
+// Get returns what is known of one machine. Returns an error wrapping ErrNotFound when there is none.
 func Get(ctx context.Context, name string) (Info, error) {
 	path, err := homePath(name)
 	if err != nil {
 		return Info{}, err
 	}
 	alive, err := owned(path)
-	if err != nil {
-		return Info{}, err
+	var s State
+	if err == nil {
+		s, err = load(path)
 	}
-	s, err := load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Info{}, notFound(name)
+	}
 	if err != nil {
 		return Info{}, err
 	}
@@ -86,7 +88,7 @@ func Console(ctx context.Context, name string) (net.Conn, error) {
 	}
 	conn, err := vm.Console(ctx, qemuDir(path))
 	if errors.Is(err, vm.ErrNotRunning) {
-		return nil, fmt.Errorf("no VM %s runs here: tapir status lists those that do", name)
+		return nil, notFound(name)
 	}
 	return conn, err
 }

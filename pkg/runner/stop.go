@@ -21,10 +21,8 @@ func Stop(ctx context.Context, name string, force bool, log *slog.Logger) error 
 	for known := false; ; known = true {
 		h, err := takeHome(name)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) && known:
+		case errors.Is(err, ErrNotFound) && known:
 			return nil // its owner has removed it
-		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("no VM %s runs here: tapir status lists those that do", name)
 		case err == nil:
 			return h.stop(ctx, force, log)
 		case !errors.Is(err, ErrRunning):

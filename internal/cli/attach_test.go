@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"encoding/json"
+
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tapir-vm/tapir/internal/leftovers"
+	"github.com/tapir-vm/tapir/pkg/datapath"
+)
+
+// objects decodes a JSON list.
+func objects(t *testing.T, text string) []map[string]any {
+	t.Helper()
+	var list []map[string]any
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return list
+}
+
+func TestAttachTwiceDetachTwice(t *testing.T) {
+	if _, err := datapath.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	pod := newPod(t)
+	leftovers.Check(t)
+	at := []string{"--netns", pod.Path(), "--tap", "tap0"}
+
+	var first, second datapath.Status
+	if err := json.Unmarshal([]byte(tapir(t, append([]string{"attach", "-o", "json"}, at...)...)), &first); err != nil {
+		t.Fatal(err)
+	}
+	if len(first.Config.Ports) != 0 || first.Config.Name != "tap0" {
+		t.Errorf("attached as %+v", first.Config)
+	}
+	again := append([]string{"attach", "-o", "json", "--port", "http:tcp/80", "--port", "udp/53", "--name", "shop/web/default"}, at...)
+	if err := json.Unmarshal([]byte(tapir(t, again...)), &second); err != nil {
+		t.Fatal(err)
+	}
+	want := []datapath.Port{{Name: "http", Protocol: "tcp", Port: 80}, {Protocol: "udp", Port: 53}}
+	if diff := cmp.Diff(want, second.Config.Ports); diff != "" {
+		t.Errorf("ports after the second attach (-want +got):\n%s", diff)
+	}
+
+	for _, target := range [][]string{at, {"web"}, {"shop/web/default"}, nil} {
+		for _, verb := range []string{"flows", "drops"} {
+			objects(t, tapir(t, append([]string{verb, "-o", "json"}, target...)...))
+		}
+		out := tapir(t, append([]string{"status"}, target...)...)
+		if !strings.Contains(out, "shop/web/default") || !strings.Contains(out, "10.0.2.2,fd10:0:2::2") {
+			t.Errorf("status %v:\n%s", target, out)
+		}
+	}
+	tapir(t, append([]string{"detach"}, at...)...)
+	tapir(t, append([]string{"detach"}, at...)...)
+	if got := tapir(t, "status", "-o", "json"); !strings.Contains(got, `"nics": []`) {
+		t.Errorf("status after detach: %s", got)
+	}
+}
+
+// A tap is detached by the path of a namespace that is gone, too.
+func TestDetachWithoutNetNS(t *testing.T) {
+	tapir(t, "detach", "--netns", "/run/netns/gone", "--tap", "tap0")
+}
+
+// Flows and drops of a pod's own traffic: a ping to the guest's address that nobody answers is no flow of the
+// NIC; one from the pod to outside is the pod's.
+func TestFlowsAndDrops(t *testing.T) {
+	pod := newPod(t)
+	at := []string{"--netns", pod.Path(), "--tap", "tap0"}
+	tapir(t, append([]string{"attach"}, at...)...)
+	t.Cleanup(func() {
+		tapir(t, append([]string{"detach"}, at...)...)
+	})
+	pod.Must(t, func() error {
+		return exec.Command("ping", "-c", "1", "-W", "1", "10.9.0.1").Run()
+	})
+	flows := objects(t, tapir(t, append([]string{"flows", "-o", "json"}, at...)...))
+	if len(flows) != 1 {
+		t.Fatalf("%d flows, want the ping's: %v", len(flows), flows)
+	}
+	for key, want := range map[string]any{"proto": "icmp", "owner": "pod", "remote": "10.9.0.1", "guest": "10.9.0.2"} {
+		if flows[0][key] != want {
+			t.Errorf("flow has %s %v, want %v", key, flows[0][key], want)
+		}
+	}
+	for _, key := range []string{"guestPort", "natPort", "remotePort", "age", "packets", "bytes"} {
+		if _, ok := flows[0][key]; !ok {
+			t.Errorf("flow lacks %s: %v", key, flows[0])
+		}
+	}
+	if _, ok := flows[0]["nic"]; ok {
+		t.Errorf("a tap's own listing names its NIC: %v", flows[0])
+	}
+	if out := tapir(t, "flows"); !strings.Contains(out, "10.9.0.1") {
+		t.Errorf("flows of all NICs:\n%s", out)
+	}
+}
+
+func TestVersionAndCompletion(t *testing.T) {
+	if out := tapir(t, "version"); !strings.HasPrefix(out, "tapir ") {
+		t.Errorf("version: %q", out)
+	}
+	if out := tapir(t, "completion", "bash"); !strings.Contains(out, "bash completion") {
+		t.Error("completion bash prints no script")
+	}
+	if out := tapir(t, "__complete", "attach", "-o", ""); !strings.Contains(out, "json") {
+		t.Errorf("-o completes to %q", out)
+	}
+}
