@@ -13,22 +13,22 @@ import (
 var collisions = []probe{
 	{
 		name:     "guest's port to a destination that the pod has with the same port, TCP",
-		run:      func(s *scene) string { return s.collideTCP(40000, s.Pod, s.ip.Pod, s.Guest, s.ip.Guest) },
+		run:      func(s *scene) string { return s.collideTCP(20000, s.Pod, s.ip.Pod, s.Guest, s.ip.Guest) },
 		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
 	},
 	{
 		name:     "pod's port to a destination that the guest has with the same port, TCP",
-		run:      func(s *scene) string { return s.collideTCP(41000, s.Guest, s.ip.Guest, s.Pod, s.ip.Pod) },
+		run:      func(s *scene) string { return s.collideTCP(21000, s.Guest, s.ip.Guest, s.Pod, s.ip.Pod) },
 		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
 	},
 	{
 		name:     "guest's port to a destination that the pod has with the same port, UDP",
-		run:      func(s *scene) string { return s.collideUDP(40000, s.Pod, s.ip.Pod, s.Guest, s.ip.Guest) },
+		run:      func(s *scene) string { return s.collideUDP(20000, s.Pod, s.ip.Pod, s.Guest, s.ip.Guest) },
 		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
 	},
 	{
 		name:     "pod's port to a destination that the guest has with the same port, UDP",
-		run:      func(s *scene) string { return s.collideUDP(41000, s.Guest, s.ip.Guest, s.Pod, s.ip.Pod) },
+		run:      func(s *scene) string { return s.collideUDP(21000, s.Guest, s.ip.Guest, s.Pod, s.ip.Pod) },
 		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
 	},
 	{
@@ -60,7 +60,7 @@ var collisions = []probe{
 		name: "client calls again from the same port, TCP",
 		run: func(s *scene) string {
 			call := func() string {
-				client, err := s.Client.DialTCP(at(s.ip.Client, 43000), at(s.ip.Pod, declaredTCP))
+				client, err := s.Client.DialTCP(at(s.ip.Client, 23000), at(s.ip.Pod, declaredTCP))
 				if err != nil {
 					return s.failure(err)
 				}
@@ -69,7 +69,7 @@ var collisions = []probe{
 					return s.failure(err)
 				}
 				defer client.Close()
-				return s.seen(client.Seen, 43000)
+				return s.seen(client.Seen, 23000)
 			}
 			return call() + "; " + call()
 		},
@@ -77,7 +77,7 @@ var collisions = []probe{
 	},
 	{
 		name:     "a third host -> a port that the pod uses towards another, UDP",
-		run:      func(s *scene) string { return s.third(42000, s.Pod, s.ip.Pod) },
+		run:      func(s *scene) string { return s.third(22000, s.Pod, s.ip.Pod) },
 		kubevirt: byPorts("port unreachable from guest", "port unreachable from pod"),
 	},
 	{
@@ -90,7 +90,7 @@ var collisions = []probe{
 	},
 	{
 		name:     "a third host -> a port that the guest uses towards another, UDP",
-		run:      func(s *scene) string { return s.third(42001, s.Guest, s.ip.Guest) },
+		run:      func(s *scene) string { return s.third(22001, s.Guest, s.ip.Guest) },
 		kubevirt: byPorts("port unreachable from guest", "port unreachable from pod"),
 	},
 }

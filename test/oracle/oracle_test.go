@@ -8,18 +8,21 @@ import (
 	"github.com/tapir-vm/tapir/internal/nstest"
 )
 
-// A contender is one of the two datapaths that are compared.
+// A contender is one of the datapaths that are compared.
 type contender struct {
 	name string
 	// attach joins eth0 and a tap0 that it makes in the pod's namespace.
 	attach func(t *testing.T, network *nstest.Topology, ports []port)
 	// expected is what a row of the table says of it.
 	expected func(probe) (outcomes, string)
+	// crowded says that the guest has more flows meanwhile than its table holds.
+	crowded bool
 }
 
 var contenders = []contender{
-	{"kubevirt", attachKubeVirt, probe.ofKubeVirt},
-	{"tapir", attachTapir, probe.ofTapir},
+	{"kubevirt", attachKubeVirt, probe.ofKubeVirt, false},
+	{"tapir", attachTapir, probe.ofTapir, false},
+	{"tapir with a full flow table", attachSmallTapir, probe.ofTapir, true},
 }
 
 // port is one that the guest declares.
@@ -69,6 +72,9 @@ func (r run) probe(t *testing.T, d contender, ports []port) {
 		outcomes := map[string]string{}
 		r[cell{family.Name, ports != nil}] = outcomes
 		s := newScene(t, network, family)
+		if d.crowded {
+			s.crowd()
+		}
 		for _, p := range table() {
 			outcomes[p.name] = p.run(s)
 		}

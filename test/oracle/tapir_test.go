@@ -9,8 +9,19 @@ import (
 	"github.com/tapir-vm/tapir/pkg/datapath"
 )
 
-// attachTapir attaches Tapir's datapath, as a launcher would that knows its guest's MAC.
+// smallTable is the smallest flow table that Tapir takes.
+const smallTable = 64
+
 func attachTapir(t *testing.T, network *nstest.Topology, ports []port) {
+	attachTapirWith(t, network, ports, datapath.DefaultFlows)
+}
+
+func attachSmallTapir(t *testing.T, network *nstest.Topology, ports []port) {
+	attachTapirWith(t, network, ports, smallTable)
+}
+
+// attachTapirWith attaches Tapir's datapath, as a launcher would that knows its guest's MAC.
+func attachTapirWith(t *testing.T, network *nstest.Topology, ports []port, flows int) {
 	config := datapath.Config{
 		Name:    t.Name(),
 		NetNS:   network.Pod.Path(),
@@ -21,7 +32,7 @@ func attachTapir(t *testing.T, network *nstest.Topology, ports []port) {
 		CIDR6:   datapath.DefaultCIDR6,
 		MAC:     nstest.GuestMAC,
 		Queues:  1,
-		Flows:   datapath.DefaultFlows,
+		Flows:   flows,
 	}
 	for _, p := range ports {
 		config.Ports = append(config.Ports, datapath.Port{Protocol: p.protocol, Port: p.number})
