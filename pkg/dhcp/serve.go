@@ -76,12 +76,3 @@ func (s *Servers) Stats() map[string]Stats {
 	}
 	return stats
 }
-
-// Serve runs a server for each configuration until ctx ends, for callers that need no counters.
-func Serve(ctx context.Context, sockets Sockets, v4 *Config4, v6 *Config6, ra *ConfigRA, log *slog.Logger) error {
-	s, err := NewServers(sockets, v4, v6, ra, log)
-	if err != nil {
-		return err
-	}
-	return s.Serve(ctx)
-}

@@ -56,13 +56,18 @@ func launch() error {
 	defer sockets.Close()
 
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
 	fmt.Println("serving")
 	v4, v6, ra := testConfig4(), testConfig6(), testConfigRA()
-	return Serve(ctx, sockets, &v4, &v6, &ra, slog.New(slog.NewTextHandler(os.Stdout, nil)))
+	servers, err := NewServers(sockets, &v4, &v6, &ra, slog.New(slog.NewTextHandler(os.Stdout, nil)))
+	if err != nil {
+		return err
+	}
+	return servers.Serve(ctx)
 }
 
 // TestServeUnprivileged: a process without capabilities, in another network namespace, serves from sockets that
