@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -159,20 +158,6 @@ func (p *Pod) alive() bool {
 	}
 	_, err := netlinksafe.LinkByName(p.HostNIC)
 	return err == nil
-}
-
-// Open finds a pod. Returns an error wrapping fs.ErrNotExist when there is none, or only remains of one.
-func Open(namespace, name string) (*Pod, error) {
-	pods, err := List()
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range pods {
-		if p.Namespace == namespace && p.Name == name {
-			return p, nil
-		}
-	}
-	return nil, fmt.Errorf("pod %s/%s: %w", namespace, name, fs.ErrNotExist)
 }
 
 // List returns every pod of this host that is whole, sorted by namespace and name.
