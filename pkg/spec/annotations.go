@@ -41,6 +41,12 @@ func (c *conversion) annotations(config *vm.Config) {
 		}
 	}
 
+	if names, ok := annotations[ephemeralAnnotation]; ok {
+		c.overlays = map[string]bool{}
+		for name := range strings.SplitSeq(names, ",") {
+			c.overlays[strings.TrimSpace(name)] = true
+		}
+	}
 	kernel, boot := annotations[kernelAnnotation]
 	for _, name := range []string{initrdAnnotation, cmdlineAnnotation} {
 		if _, ok := annotations[name]; ok && !boot {
@@ -62,19 +68,6 @@ func (c *conversion) annotations(config *vm.Config) {
 	} else if strings.ContainsFunc(config.Kernel.Cmdline, unicode.IsControl) {
 		c.fail(field.Invalid(line, config.Kernel.Cmdline, "must be one line without control characters"))
 	}
-}
-
-// ephemeral is the set of volumes whose file is not written to.
-func (c *conversion) ephemeral() map[string]bool {
-	names, ok := c.machine.VMI.Annotations[ephemeralAnnotation]
-	if !ok {
-		return nil
-	}
-	set := map[string]bool{}
-	for name := range strings.SplitSeq(names, ",") {
-		set[strings.TrimSpace(name)] = true
-	}
-	return set
 }
 
 // hostPath returns a file's path, from the manifest's directory where it is relative.

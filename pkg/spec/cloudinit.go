@@ -14,19 +14,11 @@ import (
 	"github.com/tapir-vm/tapir/pkg/vm"
 )
 
-// cloudInit converts a NoCloud volume. Package vm decides how the guest gets at it, so its disk has no say but a bus,
-// which makes no difference: cloud-init looks for the label.
-func (c *conversion) cloudInit(v *VM, volume volume, disk *kubevirt.Disk, path *field.Path) {
-	source, at := volume.CloudInitNoCloud, volume.path.Child("cloudInitNoCloud")
+// cloudInit converts a NoCloud volume.
+func (c *conversion) cloudInit(v *VM, source *kubevirt.CloudInitNoCloudSource, at *field.Path) {
 	if v.VM.CloudInit != nil {
 		c.fail(field.Forbidden(at, "a second one is "+notYet))
 		return
-	}
-	if disk.BootOrder != nil {
-		c.fail(field.Forbidden(path.Child("bootOrder"), "for cloud-init is "+notYet))
-	}
-	if disk.Serial != "" {
-		c.fail(field.Forbidden(path.Child("serial"), "for cloud-init is "+notYet))
 	}
 	user := seed{"userData", source.UserData, source.UserDataBase64, "secretRef", source.UserDataSecretRef, [2]string{"userdata", "userData"}}
 	network := seed{"networkData", source.NetworkData, source.NetworkDataBase64, "networkDataSecretRef", source.NetworkDataSecretRef, [2]string{"networkdata", "networkData"}}

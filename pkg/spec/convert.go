@@ -57,11 +57,22 @@ type conversion struct {
 	machine        *Machine
 	objects        *Objects
 	spec           *kubevirt.VirtualMachineInstanceSpec
-	path, metadata *field.Path // of spec, and of the metadata that goes with it
+	path, metadata *field.Path     // of spec, and of the metadata that goes with it
+	overlays       map[string]bool // volumes whose file is not written to, by name
 	errs           field.ErrorList
 }
 
 func (c *conversion) fail(e *field.Error) { c.errs = append(c.errs, e) }
+
+// maxDevices is how many volumes, and how many networks, KubeVirt's API takes.
+const maxDevices = 256
+
+func (c *conversion) tooMany(path *field.Path, n int) bool {
+	if n > maxDevices {
+		c.fail(field.TooMany(path, n, maxDevices))
+	}
+	return n > maxDevices
+}
 
 // failIf notes the problems that a function of apimachinery's validation has found in a value.
 func (c *conversion) failIf(path *field.Path, value string, problems []string) {

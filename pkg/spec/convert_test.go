@@ -88,6 +88,7 @@ func TestEverything(t *testing.T) {
 				{Name: "image", Source: vm.HostDisk, Path: "/image", Bus: "scsi", CDROM: true, ReadOnly: true, BootOrder: 1},
 				{Name: "made", Source: vm.HostDisk, Path: "/made", Create: true, Bytes: 1 << 30, Bus: "virtio", ReadOnly: true, Serial: "S1"},
 				{Name: "empty", Source: vm.EmptyDisk, Bytes: 1 << 30, Bus: "sata"},
+				{Name: "seed", Source: vm.Seed, Bus: "sata"},
 			},
 			CloudInit: &vm.CloudInit{
 				UserData:    "user",

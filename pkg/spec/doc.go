@@ -22,7 +22,7 @@
 //
 // # Limits
 //
-// A source holds at most 4 MiB, with YAML aliases written out; all sources together at most 256 documents.
+// A source holds at most 2 MiB, with YAML aliases written out; all sources together at most 256 documents.
 // Objects of other kinds than VirtualMachine, VirtualMachineInstance, NetworkAttachmentDefinition, Secret and ConfigMap
 // are refused. status, and metadata that a cluster fills in, are what a cluster has to say, not the user: they
 // are checked like everything and then have no meaning here.

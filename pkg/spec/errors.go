@@ -67,10 +67,17 @@ type origin struct {
 	node   *yaml.Node // the document, with the lines of the file
 }
 
+// maxErrors is how many errors of an object are of use to anyone.
+const maxErrors = 100
+
 // errors says where in the file the fields are that list is about.
 func (o origin) errors(list field.ErrorList) []*Error {
-	errs := make([]*Error, len(list))
+	errs := make([]*Error, min(len(list), maxErrors))
 	for i, e := range list {
+		if i == maxErrors {
+			errs[i-1].Detail += fmt.Sprintf(" (and %d more in this object)", len(list)-maxErrors)
+			break
+		}
 		errs[i] = &Error{File: o.file, Line: lineOf(o.node, e.Field), Object: o.object, Field: e.Field, Detail: e.ErrorBody()}
 		if e.Type == field.ErrorTypeForbidden { // how this package notes what isn't supported
 			errs[i].Detail, errs[i].Unsupported = e.Detail, true

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	maxBytes     = 4 << 20 // of one source; etcd takes 1.5 MiB of an object
+	maxBytes     = 2 << 20 // of one source; etcd takes 1.5 MiB of an object
 	maxDocuments = 256
 	// maxName is what fits a host name, a label's value and the path of a unix socket.
 	maxName = validation.DNS1123LabelMaxLength

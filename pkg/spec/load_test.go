@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -28,6 +29,15 @@ kind: VirtualMachineInstance
 metadata: {name: %s}
 spec: {domain: {memory: {guest: 64Mi}, devices: {}}}
 `
+
+// manyFields are fields that no object has, a line each.
+func manyFields(n int) string {
+	var fields strings.Builder
+	for i := range n {
+		fmt.Fprintf(&fields, "x%04d: 1\n", i)
+	}
+	return fields.String()
+}
 
 func vmi(name string) string { return fmt.Sprintf(small, name) }
 
@@ -129,6 +139,7 @@ func TestLoadErrors(t *testing.T) {
 			}},
 		"Secret's data": {"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata:\n  userdata: hunter2!\n",
 			[]string{"0.yaml:5: Secret: data[userdata]: Invalid value: must be base64"}},
+		"too many errors": {vmi("a") + manyFields(1000), append(slices.Repeat([]string{"0.yaml:"}, maxErrors-1), "0.yaml:104: VirtualMachineInstance: x0099: Invalid value: there is no such field (and 900 more in this object)")},
 		"errors of several documents": {"a: b\n---\na: b: c\n---\n" + vmi("A"),
 			[]string{`0.yaml:1: kind: "" of ""`, "0.yaml:3: mapping values", "0.yaml:7: VirtualMachineInstance: metadata.name"}},
 	} {

@@ -33,13 +33,16 @@ var (
 
 // nics converts the interfaces, each with its network.
 func (c *conversion) nics(v *VM) []NIC {
-	interfaces, networks := c.spec.Domain.Devices.Interfaces, c.networks()
+	interfaces, list := c.spec.Domain.Devices.Interfaces, c.path.Child("domain", "devices", "interfaces")
+	if c.tooMany(list, len(interfaces)) || c.tooMany(c.path.Child("networks"), len(c.spec.Networks)) {
+		return nil
+	}
+	networks := c.networks()
 	if len(interfaces) == 0 && len(c.spec.Networks) == 0 && isOn(c.spec.Domain.Devices.AutoattachPodInterface) {
 		interfaces = []kubevirt.Interface{*kubevirt.DefaultMasqueradeNetworkInterface()}
 		networks = map[string]*kubevirt.Network{interfaces[0].Name: kubevirt.DefaultPodNetwork()}
 	}
 	var nics []NIC
-	list := c.path.Child("domain", "devices", "interfaces")
 	used := map[string]bool{}
 	for i := range interfaces {
 		nic, path := &interfaces[i], list.Index(i)

@@ -15,9 +15,6 @@ import (
 	"github.com/tapir-vm/tapir/pkg/vm"
 )
 
-// maxVolumes is what KubeVirt's API takes.
-const maxVolumes = 256
-
 // maxSerial is what KubeVirt's webhook takes; a device shows as much of it as it can.
 const maxSerial = 256
 
@@ -28,8 +25,7 @@ func (c *conversion) storage(v *VM) {
 	volumes := c.volumes()
 	paths := map[string]*field.Path{}
 	disks := c.path.Child("domain", "devices", "disks")
-	if len(c.spec.Domain.Devices.Disks) > maxVolumes {
-		c.fail(field.TooMany(disks, len(c.spec.Domain.Devices.Disks), maxVolumes))
+	if c.tooMany(disks, len(c.spec.Domain.Devices.Disks)) {
 		return
 	}
 	for i := range c.spec.Domain.Devices.Disks {
@@ -51,7 +47,7 @@ func (c *conversion) storage(v *VM) {
 			c.attach(v, volumes[volume.Name], &kubevirt.Disk{Name: volume.Name}, c.path.Child("volumes").Index(i))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.ephemeral())) {
+	for _, name := range slices.Sorted(maps.Keys(c.overlays)) {
 		if volume, ok := volumes[name]; !ok || volume.HostDisk == nil || volume.HostDisk.Type != kubevirt.HostDiskExists {
 			c.fail(field.Invalid(c.metadata.Child("annotations").Key(ephemeralAnnotation), name, "must be a hostDisk volume of type Disk"))
 		}
@@ -68,8 +64,7 @@ type volume struct {
 func (c *conversion) volumes() map[string]volume {
 	named := map[string]volume{}
 	list := c.path.Child("volumes")
-	if len(c.spec.Volumes) > maxVolumes {
-		c.fail(field.TooMany(list, len(c.spec.Volumes), maxVolumes))
+	if c.tooMany(list, len(c.spec.Volumes)) {
 		return nil
 	}
 	for i := range c.spec.Volumes {
@@ -110,15 +105,15 @@ func (c *conversion) attach(v *VM, volume volume, disk *kubevirt.Disk, path *fie
 		d.Source = vm.EmptyDisk
 		d.Bytes = c.bytes(volume.path.Child("emptyDisk", "capacity"), volume.EmptyDisk.Capacity, 1)
 	case volume.CloudInitNoCloud != nil:
-		c.cloudInit(v, volume, disk, path)
-		return
+		d.Source = vm.Seed
+		c.cloudInit(v, volume.CloudInitNoCloud, volume.path.Child("cloudInitNoCloud"))
 	}
 	v.VM.Disks = append(v.VM.Disks, d)
 }
 
 func (c *conversion) hostDisk(d *vm.Disk, source *kubevirt.HostDisk, path *field.Path) {
 	d.Source = vm.HostDisk
-	if c.ephemeral()[d.Name] {
+	if c.overlays[d.Name] {
 		d.Source = vm.Overlay
 	}
 	d.Path = c.hostPath(path.Child("path"), source.Path)
@@ -183,7 +178,7 @@ func (c *conversion) bootOrder() {
 	check := func(at *field.Path, order *uint) {
 		switch at = at.Child("bootOrder"); {
 		case order == nil:
-		case *order < 1 || *order > 2*maxVolumes:
+		case *order < 1 || *order > 2*maxDevices:
 			c.fail(field.Invalid(at, *order, "must be from 1 on"))
 		case taken[*order] != nil:
 			c.fail(field.Invalid(at, *order, "is taken by "+taken[*order].String()))

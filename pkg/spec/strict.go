@@ -5,12 +5,13 @@ package spec
 import (
 	"encoding"
 	"encoding/json"
+	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
-	"maps"
-
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kubevirt "kubevirt.io/api/core/v1"
 )
@@ -29,37 +30,16 @@ func strict(path *field.Path, t reflect.Type, value any) field.ErrorList {
 	}
 	switch kind := t.Kind(); {
 	case opaque(t):
+		return strictScalar(path, t, value)
 	case kind == reflect.Struct:
 		return strictStruct(path, t, value)
 	case kind == reflect.Map:
-		object, ok := value.(map[string]any)
-		if !ok {
-			return wrongKind(path, "must be a map")
-		}
-		var errs field.ErrorList
-		for _, key := range slices.Sorted(maps.Keys(object)) {
-			errs = append(errs, strict(path.Key(key), t.Elem(), object[key])...)
-		}
-		return errs
+		return strictMap(path, t, value)
 	case kind == reflect.Slice && t.Elem().Kind() != reflect.Uint8:
-		list, ok := value.([]any)
-		if !ok {
-			return wrongKind(path, "must be a list")
-		}
-		var errs field.ErrorList
-		for i, element := range list {
-			errs = append(errs, strict(path.Index(i), t.Elem(), element)...)
-		}
-		return errs
+		return strictList(path, t, value)
+	default:
+		return strictScalar(path, t, value)
 	}
-	text, err := json.Marshal(value)
-	if err == nil {
-		err = json.Unmarshal(text, reflect.New(t).Interface())
-	}
-	if err != nil {
-		return wrongKind(path, want(t))
-	}
-	return nil
 }
 
 func strictStruct(path *field.Path, t reflect.Type, value any) field.ErrorList {
@@ -79,6 +59,45 @@ func strictStruct(path *field.Path, t reflect.Type, value any) field.ErrorList {
 	}
 	return errs
 }
+
+func strictMap(path *field.Path, t reflect.Type, value any) field.ErrorList {
+	object, ok := value.(map[string]any)
+	if !ok {
+		return wrongKind(path, "must be a map")
+	}
+	var errs field.ErrorList
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		errs = append(errs, strict(path.Key(key), t.Elem(), object[key])...)
+	}
+	return errs
+}
+
+func strictList(path *field.Path, t reflect.Type, value any) field.ErrorList {
+	list, ok := value.([]any)
+	if !ok {
+		return wrongKind(path, "must be a list")
+	}
+	var errs field.ErrorList
+	for i, element := range list {
+		errs = append(errs, strict(path.Index(i), t.Elem(), element)...)
+	}
+	return errs
+}
+
+// strictScalar leaves it to the type to decode what has no fields.
+func strictScalar(path *field.Path, t reflect.Type, value any) field.ErrorList {
+	text, err := json.Marshal(value)
+	if err != nil || t == quantity && !quantityFormat.Match(text) || json.Unmarshal(text, reflect.New(t).Interface()) != nil {
+		return wrongKind(path, want(t))
+	}
+	return nil
+}
+
+// A Quantity's own decoder computes for hours on an exponent of nine digits.
+var (
+	quantity       = reflect.TypeFor[resource.Quantity]()
+	quantityFormat = regexp.MustCompile(`^"?[-+]?[0-9.]{1,32}([eE][-+]?[0-9]{1,2}|[A-Za-z]{0,2})"?$`)
+)
 
 // opaque says that a type decodes itself in a way of its own, such as a Quantity.
 func opaque(t reflect.Type) bool {
@@ -117,6 +136,9 @@ func wrongKind(path *field.Path, want string) field.ErrorList {
 }
 
 func want(t reflect.Type) string {
+	if t == quantity {
+		return "must be a quantity, such as 1Gi"
+	}
 	switch t.Kind() {
 	case reflect.String:
 		return "must be text: put it in quotes"
