@@ -13,41 +13,57 @@ import (
 var bulk = []probe{
 	{
 		name:     "bulk TCP both ways, guest -> client",
-		run:      func(s *scene) string { return s.bulk(s.Guest, at(s.ip.Client, remotePort)) },
+		run:      func(s *scene) string { return s.bulk(s.guest, s.client.at(remotePort)) },
 		kubevirt: always("intact; frames above the MTU to guest, from guest"),
 	},
 	{
 		name:     "bulk TCP both ways, client -> guest",
-		run:      func(s *scene) string { return s.bulk(s.Client, at(s.ip.Pod, declaredTCP)) },
+		run:      func(s *scene) string { return s.bulk(s.client, s.pod.at(declaredTCP)) },
 		kubevirt: always("intact; frames above the MTU to guest, from guest"),
 	},
 	{
 		name:     "bulk TCP both ways, guest -> far, over a wire without offloads",
-		run:      func(s *scene) string { return s.bulk(s.Guest, at(s.ip.Far, remotePort)) },
+		run:      func(s *scene) string { return s.bulk(s.guest, s.far.at(remotePort)) },
 		kubevirt: always("intact; frames above the MTU from guest"),
 	},
 	{
 		name:     "bulk TCP both ways, pod -> loopback",
-		run:      func(s *scene) string { return s.bulk(s.Pod, netip.AddrPortFrom(s.ip.Loopback, declaredTCP)) },
+		run:      func(s *scene) string { return s.bulk(s.loopback, s.loopback.at(declaredTCP)) },
 		kubevirt: outcomes{loopbackBulk, loopbackBulk, "timeout", "timeout"},
 		tapir:    &difference{always(loopbackBulk), reachesGuest},
+	},
+	{
+		name:     "bulk TCP both ways, guest -> own pod IP (hairpin)",
+		run:      func(s *scene) string { return s.bulk(s.guest, s.pod.at(declaredTCP)) },
+		kubevirt: always("refused"),
+		tapir:    &difference{always(loopbackBulk), reachesItself},
+	},
+	{
+		name: "frames to or from the guest, in all these probes, that are above the MTU and not marked as segmentation offload",
+		run: func(s *scene) string {
+			if s.oversized.Load() > 0 {
+				return "some"
+			}
+			return "none"
+		},
+		kubevirt: always("none"),
 	},
 }
 
 const loopbackBulk = "intact; frames above the MTU to guest, from guest"
 
 // bulk sends 16 MiB to an echo server and describes what comes back, and how large the frames on the guest's NIC were.
-func (s *scene) bulk(from *nstest.Namespace, to netip.AddrPort) string {
-	client, err := from.DialTCP(netip.AddrPort{}, to)
+func (s *scene) bulk(from host, to netip.AddrPort) string {
+	client, err := s.dialTCP(from, to)
 	if err != nil {
 		return s.failure(err)
 	}
 	defer client.Close()
-	before := s.Guest.Traffic(s.t, "eth0")
+	before := s.guest.Traffic(s.t, "eth0")
 	if err := client.Echo(bytes.Repeat([]byte("0123456789abcdef"), 1<<20)); err != nil {
 		return s.failure(err)
 	}
-	after := s.Guest.Traffic(s.t, "eth0")
+	after := s.guest.Traffic(s.t, "eth0")
 	outcome := "intact; frames above the MTU"
 	if (after.RxBytes-before.RxBytes)/(after.RxFrames-before.RxFrames) > 2*nstest.MTU {
 		outcome += " to guest,"

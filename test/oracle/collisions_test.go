@@ -4,7 +4,6 @@ package oracle
 
 import (
 	"net"
-	"net/netip"
 
 	"github.com/tapir-vm/tapir/internal/nstest"
 )
@@ -13,54 +12,54 @@ import (
 var collisions = []probe{
 	{
 		name:     "guest's port to a destination that the pod has with the same port, TCP",
-		run:      func(s *scene) string { return s.collideTCP(20000, s.Pod, s.ip.Pod, s.Guest, s.ip.Guest) },
+		run:      func(s *scene) string { return s.collideTCP(20000, s.pod, s.guest) },
 		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
 	},
 	{
 		name:     "pod's port to a destination that the guest has with the same port, TCP",
-		run:      func(s *scene) string { return s.collideTCP(21000, s.Guest, s.ip.Guest, s.Pod, s.ip.Pod) },
+		run:      func(s *scene) string { return s.collideTCP(21000, s.guest, s.pod) },
 		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
 	},
 	{
 		name:     "guest's port to a destination that the pod has with the same port, UDP",
-		run:      func(s *scene) string { return s.collideUDP(20000, s.Pod, s.ip.Pod, s.Guest, s.ip.Guest) },
+		run:      func(s *scene) string { return s.collideUDP(20000, s.pod, s.guest) },
 		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
 	},
 	{
 		name:     "pod's port to a destination that the guest has with the same port, UDP",
-		run:      func(s *scene) string { return s.collideUDP(21000, s.Guest, s.ip.Guest, s.Pod, s.ip.Pod) },
+		run:      func(s *scene) string { return s.collideUDP(21000, s.guest, s.pod) },
 		kubevirt: always("first: seen as pod, port kept; second: seen as pod, port changed; both alive"),
 	},
 	{
 		name:     "guest's ping with an identifier that the pod uses",
-		run:      func(s *scene) string { return s.collidePing(7, s.Pod, s.ip.Pod, s.Guest, s.ip.Guest) },
+		run:      func(s *scene) string { return s.collidePing(7, s.pod, s.guest) },
 		kubevirt: always("first: reply from client; second: reply from client; first: reply from client"),
 	},
 	{
 		name:     "pod's ping with an identifier that the guest uses",
-		run:      func(s *scene) string { return s.collidePing(8, s.Guest, s.ip.Guest, s.Pod, s.ip.Pod) },
+		run:      func(s *scene) string { return s.collidePing(8, s.guest, s.pod) },
 		kubevirt: always("first: reply from client; second: reply from client; first: reply from client"),
 	},
 	{
 		name: "pod calls from a port that the guest serves, TCP",
 		run: func(s *scene) string {
-			before := s.tcp(s.Client, netip.AddrPort{}, at(s.ip.Pod, declaredTCP))
-			pod := s.tcp(s.Pod, at(s.ip.Pod, declaredTCP), at(s.ip.Client, remotePort))
-			after := s.tcp(s.Client, netip.AddrPort{}, at(s.ip.Pod, declaredTCP))
+			before := s.tcp(s.client, s.pod.at(declaredTCP))
+			pod := s.tcpFrom(s.pod, declaredTCP, s.client.at(remotePort))
+			after := s.tcp(s.client, s.pod.at(declaredTCP))
 			return before + "; " + pod + "; " + after
 		},
 		kubevirt: always("seen as client, port kept; seen as pod, port kept; seen as client, port kept"),
 	},
 	{
 		name:     "guest calls from a port that the pod serves, TCP",
-		run:      func(s *scene) string { return s.tcp(s.Guest, at(s.ip.Guest, podTCP), at(s.ip.Client, remotePort)) },
+		run:      func(s *scene) string { return s.tcpFrom(s.guest, podPort, s.client.at(remotePort)) },
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name: "client calls again from the same port, TCP",
 		run: func(s *scene) string {
 			call := func() string {
-				client, err := s.Client.DialTCP(at(s.ip.Client, 23000), at(s.ip.Pod, declaredTCP))
+				client, err := s.client.DialTCP(s.client.at(23000), s.pod.at(declaredTCP))
 				if err != nil {
 					return s.failure(err)
 				}
@@ -77,7 +76,7 @@ var collisions = []probe{
 	},
 	{
 		name:     "a third host -> a port that the pod uses towards another, UDP",
-		run:      func(s *scene) string { return s.third(22000, s.Pod, s.ip.Pod) },
+		run:      func(s *scene) string { return s.third(22000, s.pod) },
 		kubevirt: byPorts("port unreachable from guest", "port unreachable from pod"),
 	},
 	{
@@ -90,20 +89,19 @@ var collisions = []probe{
 	},
 	{
 		name:     "a third host -> a port that the guest uses towards another, UDP",
-		run:      func(s *scene) string { return s.third(22001, s.Guest, s.ip.Guest) },
+		run:      func(s *scene) string { return s.third(22001, s.guest) },
 		kubevirt: byPorts("port unreachable from guest", "port unreachable from pod"),
 	},
 }
 
-// collideTCP calls client from the same port in two namespaces, and checks that both connections work at once.
-func (s *scene) collideTCP(port uint16, a *nstest.Namespace, aAddress netip.Prefix, b *nstest.Namespace, bAddress netip.Prefix) string {
-	to := at(s.ip.Client, remotePort)
-	first, err := a.DialTCP(at(aAddress, port), to)
+// collideTCP calls client from the same port of two hosts, and checks that both connections work at once.
+func (s *scene) collideTCP(port uint16, a, b host) string {
+	first, err := a.DialTCP(a.at(port), s.client.at(remotePort))
 	if err != nil {
 		return "first: " + s.failure(err)
 	}
 	defer first.Close()
-	second, err := b.DialTCP(at(bAddress, port), to)
+	second, err := b.DialTCP(b.at(port), s.client.at(remotePort))
 	if err != nil {
 		return "second: " + s.failure(err)
 	}
@@ -117,14 +115,13 @@ func (s *scene) collideTCP(port uint16, a *nstest.Namespace, aAddress netip.Pref
 }
 
 // collideUDP does the same with two sockets.
-func (s *scene) collideUDP(port uint16, a *nstest.Namespace, aAddress netip.Prefix, b *nstest.Namespace, bAddress netip.Prefix) string {
-	to := at(s.ip.Client, remotePort)
-	first, err := a.DialUDP(at(aAddress, port), to)
+func (s *scene) collideUDP(port uint16, a, b host) string {
+	first, err := a.DialUDP(a.at(port), s.client.at(remotePort))
 	if err != nil {
 		return "first: " + s.failure(err)
 	}
 	defer first.Close()
-	second, err := b.DialUDP(at(bAddress, port), to)
+	second, err := b.DialUDP(b.at(port), s.client.at(remotePort))
 	if err != nil {
 		return "second: " + s.failure(err)
 	}
@@ -142,18 +139,17 @@ func (s *scene) collideUDP(port uint16, a *nstest.Namespace, aAddress netip.Pref
 	return "first: " + seen[0] + "; second: " + seen[1] + "; both alive"
 }
 
-// collidePing pings client from two namespaces with one identifier, one after the other and back.
-func (s *scene) collidePing(id int, a *nstest.Namespace, aAddress netip.Prefix, b *nstest.Namespace, bAddress netip.Prefix) string {
-	first := nstest.Ping{From: aAddress.Addr(), To: s.ip.Client.Addr(), ID: id, Size: 56}
-	second := first
-	second.From = bAddress.Addr()
-	return "first: " + s.ping(a, first) + "; second: " + s.ping(b, second) + "; first: " + s.ping(a, first)
+// collidePing pings client from two hosts with one identifier, one after the other and back.
+func (s *scene) collidePing(id int, a, b host) string {
+	return "first: " + s.pingAs(id, a, s.client, 56) +
+		"; second: " + s.pingAs(id, b, s.client, 56) +
+		"; first: " + s.pingAs(id, a, s.client, 56)
 }
 
 // third describes who answers far at a port from which someone talks to client.
-func (s *scene) third(port uint16, owner *nstest.Namespace, address netip.Prefix) string {
-	if outcome := s.udp(owner, at(address, port), at(s.ip.Client, remotePort), 56); outcome != "seen as pod, port kept" {
+func (s *scene) third(port uint16, owner host) string {
+	if outcome := s.udpFrom(owner, port, s.client.at(remotePort), 56); outcome != "seen as pod, port kept" {
 		return "before: " + outcome
 	}
-	return s.refusal(s.Far, at(s.ip.Pod, port))
+	return s.refusal(s.far, s.pod.at(port))
 }

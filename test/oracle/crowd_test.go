@@ -16,7 +16,7 @@ const crowdPort = 10000 // the first of the crowd's: no probe uses them, nor doe
 func (s *scene) crowd() {
 	clients := make([]*net.UDPConn, 4*smallTable)
 	for i := range clients {
-		client, err := s.Guest.DialUDP(at(s.ip.Guest, crowdPort+uint16(i)), at(s.ip.Client, remotePort))
+		client, err := s.guest.DialUDP(s.guest.at(crowdPort+uint16(i)), s.client.at(remotePort))
 		if err != nil {
 			s.t.Fatalf("making flows: %v", err)
 		}
@@ -47,7 +47,7 @@ func (s *scene) chatter(clients []*net.UDPConn) {
 			case <-pace.C:
 			}
 			if _, err := nstest.ExchangeUDP(client, []byte("tapir")); err != nil {
-				s.t.Errorf("%s: one flow among %d: %s", s.ip.Name, len(clients), s.failure(err))
+				s.t.Errorf("%s: one flow among %d: %s", s.family, len(clients), s.failure(err))
 				return
 			}
 		}

@@ -4,7 +4,6 @@ package oracle
 
 import (
 	"bytes"
-	"net/netip"
 
 	"github.com/tapir-vm/tapir/internal/nstest"
 )
@@ -15,28 +14,28 @@ const fragmented = 4000 // bytes: three fragments on a link with MTU 1500
 var fragments = []probe{
 	{
 		name:     "4000-byte ping, client -> pod IP",
-		run:      func(s *scene) string { return s.pingPod(s.Client, s.ip.Client, fragmented) },
+		run:      func(s *scene) string { return s.ping(s.client, s.pod, fragmented) },
 		kubevirt: byPorts("reply from guest", "reply from pod"),
 	},
 	{
 		name:     "4000-byte ping, guest -> outside",
-		run:      func(s *scene) string { return s.pingFrom(s.Guest, s.ip.Guest, s.ip.Client, fragmented) },
+		run:      func(s *scene) string { return s.ping(s.guest, s.client, fragmented) },
 		kubevirt: always("reply from client"),
 	},
 	{
 		name:     "4000-byte ping, pod -> outside",
-		run:      func(s *scene) string { return s.pingFrom(s.Pod, s.ip.Pod, s.ip.Client, fragmented) },
+		run:      func(s *scene) string { return s.ping(s.pod, s.client, fragmented) },
 		kubevirt: always("reply from client"),
 	},
 	{
 		name:     "4000-byte ping, guest -> gateway",
-		run:      func(s *scene) string { return s.pingFrom(s.Guest, s.ip.Guest, s.ip.Gateway, fragmented) },
+		run:      func(s *scene) string { return s.ping(s.guest, s.gateway, fragmented) },
 		kubevirt: always("reply from pod"),
 	},
 	{
 		name: "4000-byte datagram and echo, client -> pod IP:8053",
 		run: func(s *scene) string {
-			return s.udp(s.Client, netip.AddrPort{}, at(s.ip.Pod, declaredUDP), fragmented)
+			return s.udp(s.client, s.pod.at(declaredUDP), fragmented)
 		},
 		kubevirt: always("seen as client, port kept"),
 	},
@@ -44,30 +43,29 @@ var fragments = []probe{
 		name: "4000-byte datagram and echo, far -> pod IP:8053, once the path MTU is known",
 		run: func(s *scene) string {
 			// In IPv6 the first echo is lost: routers don't fragment, and the error for a fragment tells the guest.
-			far := at(s.ip.Far, 0)
-			s.udp(s.Far, far, at(s.ip.Pod, declaredUDP), fragmented)
-			return s.udp(s.Far, far, at(s.ip.Pod, declaredUDP), fragmented)
+			s.udp(s.far, s.pod.at(declaredUDP), fragmented)
+			return s.udp(s.far, s.pod.at(declaredUDP), fragmented)
 		},
 		kubevirt: always("seen as far, port kept"),
 	},
 	{
 		name: "4000-byte datagram and echo, guest -> outside",
 		run: func(s *scene) string {
-			return s.udp(s.Guest, netip.AddrPort{}, at(s.ip.Client, remotePort), fragmented)
+			return s.udp(s.guest, s.client.at(remotePort), fragmented)
 		},
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name: "4000-byte datagram and echo, pod -> outside",
 		run: func(s *scene) string {
-			return s.udp(s.Pod, netip.AddrPort{}, at(s.ip.Client, remotePort), fragmented)
+			return s.udp(s.pod, s.client.at(remotePort), fragmented)
 		},
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name: "4000-byte datagram and echo, pod -> loopback:8053",
 		run: func(s *scene) string {
-			return s.udp(s.Pod, netip.AddrPort{}, netip.AddrPortFrom(s.ip.Loopback, declaredUDP), fragmented)
+			return s.udp(s.loopback, s.loopback.at(declaredUDP), fragmented)
 		},
 		kubevirt: outcomes{"seen as gateway, port kept", "seen as gateway, port kept", "timeout", "timeout"},
 		tapir:    &difference{always("seen as gateway, port kept"), reachesGuest},
@@ -81,15 +79,15 @@ var fragments = []probe{
 
 // reversed sends fragments in the wrong order, which a socket of the same port gets the echo of.
 func (s *scene) reversed() string {
-	to := at(s.ip.Pod, declaredUDP)
-	client, err := s.Client.DialUDP(at(s.ip.Client, 0), to)
+	to := s.pod.at(declaredUDP)
+	client, err := s.dialUDP(s.client, to)
 	if err != nil {
 		return s.failure(err)
 	}
 	defer client.Close()
 	payload := bytes.Repeat([]byte("order"), 300)
-	from := at(s.ip.Client, localPort(client))
-	if err := s.Client.SendReversed(from, to, from.Port(), payload); err != nil {
+	from := s.client.at(port(client))
+	if err := s.client.SendReversed(from, to, from.Port(), payload); err != nil {
 		return s.failure(err)
 	}
 	sighting, err := nstest.ReceiveUDP(client, payload)

@@ -16,40 +16,48 @@ import (
 var headers = []probe{
 	{
 		name:     "datagram with IP options or extension headers, guest -> outside",
-		run:      func(s *scene) string { return s.unusual(s.Guest, s.ip.Guest, at(s.ip.Client, remotePort), withOptions) },
+		run:      func(s *scene) string { return s.unusual(s.guest, s.client.at(remotePort), withOptions) },
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name:     "datagram with IP options or extension headers, client -> pod IP:8053",
-		run:      func(s *scene) string { return s.unusual(s.Client, s.ip.Client, at(s.ip.Pod, declaredUDP), withOptions) },
+		run:      func(s *scene) string { return s.unusual(s.client, s.pod.at(declaredUDP), withOptions) },
 		kubevirt: always("seen as client, port kept"),
 	},
 	{
 		name: "datagram without checksum, guest -> far",
 		run: func(s *scene) string {
-			return s.unusual(s.Guest, s.ip.Guest, at(s.ip.Far, remotePort), withoutChecksum)
+			return s.unusual(s.guest, s.far.at(remotePort), withoutChecksum)
 		},
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name:     "datagram without checksum, far -> pod IP:8053",
-		run:      func(s *scene) string { return s.unusual(s.Far, s.ip.Far, at(s.ip.Pod, declaredUDP), withoutChecksum) },
+		run:      func(s *scene) string { return s.unusual(s.far, s.pod.at(declaredUDP), withoutChecksum) },
 		kubevirt: always("seen as far, port kept"),
 	},
 	{
 		name:     "UDP segmentation offload, guest -> client",
-		run:      func(s *scene) string { return s.segments(s.Guest, s.ip.Guest, at(s.ip.Client, remotePort)) },
+		run:      func(s *scene) string { return s.segments(s.guest, s.client.at(remotePort)) },
 		kubevirt: always("all 8 seen as pod, port kept"),
 	},
 	{
 		name:     "UDP segmentation offload, guest -> far, over a wire without offloads",
-		run:      func(s *scene) string { return s.segments(s.Guest, s.ip.Guest, at(s.ip.Far, remotePort)) },
+		run:      func(s *scene) string { return s.segments(s.guest, s.far.at(remotePort)) },
 		kubevirt: always("all 8 seen as pod, port kept"),
 	},
 	{
 		name:     "UDP segmentation offload, client -> pod IP:8053",
-		run:      func(s *scene) string { return s.segments(s.Client, s.ip.Client, at(s.ip.Pod, declaredUDP)) },
+		run:      func(s *scene) string { return s.segments(s.client, s.pod.at(declaredUDP)) },
 		kubevirt: always("all 8 seen as client, port kept"),
+	},
+	{
+		name: "UDP segmentation offload, pod -> loopback:8053",
+		run: func(s *scene) string {
+			return s.segments(s.loopback, s.loopback.at(declaredUDP))
+		},
+		kubevirt: outcomes{"all 8 seen as gateway, port kept", "all 8 seen as gateway, port kept", "0 seen: timeout", "0 seen: timeout"},
+		tapir:    &difference{always("all 8 seen as gateway, port kept"), reachesGuest},
 	},
 }
 
@@ -73,8 +81,8 @@ func withoutChecksum(socket *net.UDPConn, _ netip.Addr) error {
 }
 
 // unusual does as udp does, with a socket that was prepared.
-func (s *scene) unusual(from *nstest.Namespace, local netip.Prefix, to netip.AddrPort, prepare func(*net.UDPConn, netip.Addr) error) string {
-	client, err := from.DialUDP(at(local, 0), to)
+func (s *scene) unusual(from host, to netip.AddrPort, prepare func(*net.UDPConn, netip.Addr) error) string {
+	client, err := s.dialUDP(from, to)
 	if err != nil {
 		return s.failure(err)
 	}
@@ -86,13 +94,13 @@ func (s *scene) unusual(from *nstest.Namespace, local netip.Prefix, to netip.Add
 	if err != nil {
 		return s.failure(err)
 	}
-	return s.seen(sighting.From, localPort(client))
+	return s.seen(sighting.From, port(client))
 }
 
 // segments sends eight datagrams as one segmentation-offload frame and describes what came of them.
-func (s *scene) segments(from *nstest.Namespace, local netip.Prefix, to netip.AddrPort) string {
+func (s *scene) segments(from host, to netip.AddrPort) string {
 	const size, number = 1000, 8
-	client, err := from.DialUDP(at(local, 0), to)
+	client, err := s.dialUDP(from, to)
 	if err != nil {
 		return s.failure(err)
 	}
@@ -109,7 +117,7 @@ func (s *scene) segments(from *nstest.Namespace, local netip.Prefix, to netip.Ad
 		if err != nil {
 			return fmt.Sprintf("%d seen: %s", i, s.failure(err))
 		}
-		seen = s.seen(sighting.From, localPort(client))
+		seen = s.seen(sighting.From, port(client))
 	}
 	return fmt.Sprintf("all %d %s", number, seen)
 }

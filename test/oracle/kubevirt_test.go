@@ -17,7 +17,7 @@ const bridgeName = "k6t-eth0"
 
 // attachKubeVirt makes what KubeVirt (1.8 and later) makes for its masquerade binding: a bridge that is the guest's
 // gateway, the tap in it, and nftables rules. See pkg/network/setup/netpod in kubevirt/kubevirt.
-func attachKubeVirt(t *testing.T, network *nstest.Topology, ports []port) {
+func attachKubeVirt(t *testing.T, network *nstest.Topology, ports []declaration) {
 	network.Pod.Must(t, bridgeWithTap)
 	network.Pod.Address(t, bridgeName, nstest.IPv4.Gateway, nstest.IPv6.Gateway)
 	network.Pod.Up(t, "tap0")
@@ -59,7 +59,7 @@ func bridgeWithTap() error {
 }
 
 // masqueradeRules are KubeVirt's for one family ("ip" or "ip6"), in the order in which it adds them.
-func masqueradeRules(family string, plan nstest.Family, ports []port) string {
+func masqueradeRules(family string, plan nstest.Family, ports []declaration) string {
 	var b strings.Builder
 	rule := func(format string, arguments ...any) { fmt.Fprintf(&b, format+"\n", arguments...) }
 	guest, gateway := plan.Guest.Addr(), plan.Gateway.Addr()

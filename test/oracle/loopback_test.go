@@ -2,12 +2,6 @@
 
 package oracle
 
-import (
-	"net/netip"
-
-	"github.com/tapir-vm/tapir/internal/nstest"
-)
-
 // loopback is what a process in the pod starts towards 127.0.0.1 and ::1, as kubectl port-forward does.
 var loopback = []probe{
 	{
@@ -24,7 +18,7 @@ var loopback = []probe{
 	},
 	{
 		name:     "pod -> loopback TCP, a port that only the pod listens on",
-		run:      func(s *scene) string { return s.loopbackTCP(podTCP) },
+		run:      func(s *scene) string { return s.loopbackTCP(podPort) },
 		kubevirt: outcomes{"refused", "seen as loopback, port kept", "timeout", "seen as loopback, port kept"},
 		tapir:    &difference{byPorts("refused", "seen as loopback, port kept"), reachesGuest},
 	},
@@ -43,7 +37,7 @@ var loopback = []probe{
 	{
 		name: "pod -> loopback:5555 UDP, nobody listening",
 		run: func(s *scene) string {
-			return s.refusal(s.Pod, netip.AddrPortFrom(s.ip.Loopback, nobody))
+			return s.refusal(s.loopback, s.loopback.at(nobody))
 		},
 		kubevirt: outcomes{"port unreachable from guest", "port unreachable from pod", "timeout", "port unreachable from pod"},
 		tapir:    &difference{byPorts("port unreachable from guest", "port unreachable from pod"), reachesGuest},
@@ -51,19 +45,19 @@ var loopback = []probe{
 	{
 		name: "pod pings loopback",
 		run: func(s *scene) string {
-			return s.ping(s.Pod, nstest.Ping{From: s.ip.Loopback, To: s.ip.Loopback, ID: 3, Size: 56})
+			return s.ping(s.loopback, s.loopback, 56)
 		},
 		kubevirt: outcomes{"reply from guest", "reply from pod", "timeout", "reply from pod"},
 		tapir:    &difference{byPorts("reply from guest", "reply from pod"), reachesGuest},
 	},
 	{
 		name:     "pod -> its own pod IP:8080 TCP",
-		run:      func(s *scene) string { return s.tcp(s.Pod, netip.AddrPort{}, at(s.ip.Pod, declaredTCP)) },
+		run:      func(s *scene) string { return s.tcp(s.pod, s.pod.at(declaredTCP)) },
 		kubevirt: always("refused"),
 	},
 	{
 		name:     "pod -> its own pod IP TCP, a port that the pod listens on",
-		run:      func(s *scene) string { return s.tcp(s.Pod, netip.AddrPort{}, at(s.ip.Pod, podTCP)) },
+		run:      func(s *scene) string { return s.tcp(s.pod, s.pod.at(podPort)) },
 		kubevirt: always("seen as pod, port kept"),
 	},
 }
@@ -71,9 +65,9 @@ var loopback = []probe{
 const reachesGuest = "::1 in the pod reaches the guest"
 
 func (s *scene) loopbackTCP(port uint16) string {
-	return s.tcp(s.Pod, netip.AddrPort{}, netip.AddrPortFrom(s.ip.Loopback, port))
+	return s.tcp(s.loopback, s.loopback.at(port))
 }
 
 func (s *scene) loopbackUDP(port uint16) string {
-	return s.udp(s.Pod, netip.AddrPort{}, netip.AddrPortFrom(s.ip.Loopback, port), 512)
+	return s.udp(s.loopback, s.loopback.at(port), 512)
 }

@@ -12,7 +12,7 @@ import (
 type contender struct {
 	name string
 	// attach joins eth0 and a tap0 that it makes in the pod's namespace.
-	attach func(t *testing.T, network *nstest.Topology, ports []port)
+	attach func(t *testing.T, network *nstest.Topology, ports []declaration)
 	// expected is what a row of the table says of it.
 	expected func(probe) (outcomes, string)
 	// crowded says that the guest has more flows meanwhile than its table holds.
@@ -25,14 +25,14 @@ var contenders = []contender{
 	{"tapir with a full flow table", attachSmallTapir, probe.ofTapir, true},
 }
 
-// port is one that the guest declares.
-type port struct {
+// A declaration is a port that the guest declares.
+type declaration struct {
 	protocol string
 	number   uint16
 }
 
 // declared are the ports of the networks with ports. The guest serves more, which must not be reachable there.
-var declared = []port{{"tcp", declaredTCP}, {"udp", declaredUDP}}
+var declared = []declaration{{"tcp", declaredTCP}, {"udp", declaredUDP}}
 
 // A run is the whole table's outcomes in one network: by cell, then by probe.
 type run map[cell]map[string]string
@@ -41,7 +41,7 @@ func TestOracle(t *testing.T) {
 	runs := map[string][]run{}
 	t.Run("probe", func(t *testing.T) {
 		for _, d := range contenders {
-			for _, ports := range [][]port{nil, declared} {
+			for _, ports := range [][]declaration{nil, declared} {
 				r := run{}
 				runs[d.name] = append(runs[d.name], r)
 				t.Run(d.name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestOracle(t *testing.T) {
 }
 
 // probe runs the table in a network with one datapath.
-func (r run) probe(t *testing.T, d contender, ports []port) {
+func (r run) probe(t *testing.T, d contender, ports []declaration) {
 	network := nstest.NewTopology(t)
 	d.attach(t, network, ports)
 	network.Plug(t)

@@ -13,64 +13,64 @@ import (
 var outbound = []probe{
 	{
 		name:     "guest -> outside TCP",
-		run:      func(s *scene) string { return s.tcp(s.Guest, netip.AddrPort{}, at(s.ip.Client, remotePort)) },
+		run:      func(s *scene) string { return s.tcp(s.guest, s.client.at(remotePort)) },
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name:     "guest -> outside UDP",
-		run:      func(s *scene) string { return s.udp(s.Guest, netip.AddrPort{}, at(s.ip.Client, remotePort), 512) },
+		run:      func(s *scene) string { return s.udp(s.guest, s.client.at(remotePort), 512) },
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name:     "guest pings outside",
-		run:      func(s *scene) string { return s.pingFrom(s.Guest, s.ip.Guest, s.ip.Client, 56) },
+		run:      func(s *scene) string { return s.ping(s.guest, s.client, 56) },
 		kubevirt: always("reply from client"),
 	},
 	{
+		name:     "guest pings the node",
+		run:      func(s *scene) string { return s.ping(s.guest, s.node, 56) },
+		kubevirt: always("reply from node"),
+	},
+	{
 		name:     "guest -> outside TCP, over a wire without offloads",
-		run:      func(s *scene) string { return s.tcp(s.Guest, netip.AddrPort{}, at(s.ip.Far, remotePort)) },
+		run:      func(s *scene) string { return s.tcp(s.guest, s.far.at(remotePort)) },
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name:     "guest -> outside UDP, over a wire without offloads",
-		run:      func(s *scene) string { return s.udp(s.Guest, netip.AddrPort{}, at(s.ip.Far, remotePort), 512) },
+		run:      func(s *scene) string { return s.udp(s.guest, s.far.at(remotePort), 512) },
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name:     "guest pings outside, over a wire without offloads",
-		run:      func(s *scene) string { return s.pingFrom(s.Guest, s.ip.Guest, s.ip.Far, 56) },
+		run:      func(s *scene) string { return s.ping(s.guest, s.far, 56) },
 		kubevirt: always("reply from far"),
 	},
 	{
 		name:     "pod process -> outside TCP",
-		run:      func(s *scene) string { return s.tcp(s.Pod, netip.AddrPort{}, at(s.ip.Client, remotePort)) },
+		run:      func(s *scene) string { return s.tcp(s.pod, s.client.at(remotePort)) },
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name:     "pod process -> outside UDP",
-		run:      func(s *scene) string { return s.udp(s.Pod, netip.AddrPort{}, at(s.ip.Client, remotePort), 512) },
+		run:      func(s *scene) string { return s.udp(s.pod, s.client.at(remotePort), 512) },
 		kubevirt: always("seen as pod, port kept"),
 	},
 	{
 		name:     "pod process pings outside",
-		run:      func(s *scene) string { return s.pingFrom(s.Pod, s.ip.Pod, s.ip.Client, 56) },
+		run:      func(s *scene) string { return s.ping(s.pod, s.client, 56) },
 		kubevirt: always("reply from client"),
 	},
 	{
 		name:     "hop limit, DSCP and ECN of a datagram from guest to client",
-		run:      func(s *scene) string { return s.marks(s.Guest, at(s.ip.Client, remotePort)) },
+		run:      func(s *scene) string { return s.marks(s.guest, s.client.at(remotePort)) },
 		kubevirt: always("hop limit 62, TOS 0xb9"),
 	},
 }
 
-// pingFrom pings an outside host from one of its own addresses.
-func (s *scene) pingFrom(from *nstest.Namespace, address, to netip.Prefix, size int) string {
-	return s.ping(from, nstest.Ping{From: address.Addr(), To: to.Addr(), ID: 2, Size: size})
-}
-
 // marks describes how a datagram's header arrives that leaves with hop limit 64, DSCP EF and ECN ECT(1).
-func (s *scene) marks(from *nstest.Namespace, to netip.AddrPort) string {
-	client, err := from.DialUDP(netip.AddrPort{}, to)
+func (s *scene) marks(from host, to netip.AddrPort) string {
+	client, err := s.dialUDP(from, to)
 	if err != nil {
 		return s.failure(err)
 	}

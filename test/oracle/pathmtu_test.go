@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/tapir-vm/tapir/internal/nstest"
 )
@@ -17,30 +16,30 @@ var pathMTU = []probe{
 	{
 		name: "DF ping over a 1400 hop",
 		run: func(s *scene) string {
-			ping := nstest.Ping{From: s.ip.Guest.Addr(), To: s.farAddress(1), ID: 4, Size: 1440, DontFragment: true}
-			if err := s.Guest.Ping(ping); err == nil {
+			ping := nstest.Ping{From: s.guest.address, To: s.farAddress(1), ID: 4, Size: 1440, DontFragment: true}
+			if err := s.guest.Ping(ping); err == nil {
 				return "a reply to a packet that doesn't fit"
 			}
-			return s.learnt(s.Guest, s.farAddress(1))
+			return s.learnt(s.guest, s.farAddress(1))
 		},
 		kubevirt: always("path MTU 1400"),
 	},
 	{
 		name:     "unfragmentable datagram over a 1400 hop, from guest",
-		run:      func(s *scene) string { return s.tooLong(s.Guest, s.farAddress(2)) },
+		run:      func(s *scene) string { return s.tooLong(s.guest, s.farAddress(2)) },
 		kubevirt: always("path MTU 1400"),
 	},
 	{
 		name:     "unfragmentable datagram over a 1400 hop, from pod",
-		run:      func(s *scene) string { return s.tooLong(s.Pod, s.farAddress(3)) },
+		run:      func(s *scene) string { return s.tooLong(s.pod, s.farAddress(3)) },
 		kubevirt: always("path MTU 1400"),
 	},
 	{
 		name: "TCP upload over a 1400 hop, from guest",
 		run: func(s *scene) string {
 			to := netip.AddrPortFrom(s.farAddress(4), remotePort)
-			s.Far.ServeTCP(s.t, to)
-			client, err := s.Guest.DialTCP(netip.AddrPort{}, to)
+			s.far.ServeTCP(s.t, to)
+			client, err := s.dialTCP(s.guest, to)
 			if err != nil {
 				return s.failure(err)
 			}
@@ -56,7 +55,7 @@ var pathMTU = []probe{
 
 // farAddress is one of the addresses of far.
 func (s *scene) farAddress(n int) netip.Addr {
-	address := s.ip.Far.Addr()
+	address := s.far.address
 	for range n {
 		address = address.Next()
 	}
@@ -64,8 +63,8 @@ func (s *scene) farAddress(n int) netip.Addr {
 }
 
 // tooLong sends a datagram that fits the link but not the path.
-func (s *scene) tooLong(from *nstest.Namespace, to netip.Addr) string {
-	client, err := from.DialUDP(netip.AddrPort{}, netip.AddrPortFrom(to, remotePort))
+func (s *scene) tooLong(from host, to netip.Addr) string {
+	client, err := s.dialUDP(from, netip.AddrPortFrom(to, remotePort))
 	if err != nil {
 		return s.failure(err)
 	}
@@ -80,24 +79,14 @@ func (s *scene) tooLong(from *nstest.Namespace, to netip.Addr) string {
 }
 
 // learnt describes the MTU that a kernel comes to believe in.
-func (s *scene) learnt(n *nstest.Namespace, to netip.Addr) string {
+func (s *scene) learnt(by host, to netip.Addr) string {
 	var mtu int
-	s.eventually(func() bool {
+	eventually(func() bool {
 		var err error
-		if mtu, err = n.PathMTU(to); err != nil {
+		if mtu, err = by.PathMTU(to); err != nil {
 			s.t.Errorf("reading the path MTU to %s: %v", to, err)
 		}
 		return mtu != nstest.MTU
 	})
 	return fmt.Sprintf("path MTU %d", mtu)
-}
-
-// eventually waits until something has become true, and says whether it has.
-func (s *scene) eventually(become func() bool) bool {
-	for deadline := time.Now().Add(nstest.Patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if become() {
-			return true
-		}
-	}
-	return false
 }

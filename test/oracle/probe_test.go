@@ -75,7 +75,7 @@ func table() []probe {
 	var all []probe
 	for _, rows := range [][]probe{
 		inbound, outbound, gateway, loopback, hairpin, unreachable,
-		trace, pathMTU, fragments, headers, protocols, collisions, bulk,
+		trace, pathMTU, fragments, headers, protocols, collisions, remapped, held, bulk,
 	} {
 		all = append(all, rows...)
 	}

@@ -65,11 +65,11 @@ var protocols = []probe{
 
 // rawOutbound sends a packet from guest to client and describes whom client sees, and whether its answer arrives.
 func (s *scene) rawOutbound(protocol int) string {
-	guest := s.Guest.ListenIP(s.t, s.ip.Guest.Addr(), protocol)
+	guest := s.guest.ListenIP(s.t, s.guest.address, protocol)
 	defer guest.Close()
-	client := s.Client.ListenIP(s.t, s.ip.Client.Addr(), protocol)
+	client := s.client.ListenIP(s.t, s.client.address, protocol)
 	defer client.Close()
-	if err := nstest.SendIP(guest, s.ip.Client.Addr(), packets[protocol]); err != nil {
+	if err := nstest.SendIP(guest, s.client.address, packets[protocol]); err != nil {
 		return s.failure(err)
 	}
 	from, err := receiveIP(client)
@@ -87,23 +87,23 @@ func (s *scene) rawOutbound(protocol int) string {
 
 // rawInbound sends a packet from far to the pod IP and describes who gets it.
 func (s *scene) rawInbound(protocol int) string {
-	far := s.Far.ListenIP(s.t, s.ip.Far.Addr(), protocol)
+	far := s.far.ListenIP(s.t, s.far.address, protocol)
 	defer far.Close()
 	got := make(chan string, 2)
-	listen := func(n *nstest.Namespace, address netip.Prefix, name string) *net.IPConn {
-		socket := n.ListenIP(s.t, address.Addr(), protocol)
+	listen := func(h host) *net.IPConn {
+		socket := h.ListenIP(s.t, h.address, protocol)
 		go func() {
 			if from, err := receiveIP(socket); err == nil && s.name(from) == "far" {
-				got <- name + " gets it"
+				got <- h.name + " gets it"
 			} else if errors.Is(err, os.ErrDeadlineExceeded) {
 				got <- "timeout"
 			}
 		}()
 		return socket
 	}
-	defer listen(s.Guest, s.ip.Guest, "guest").Close()
-	defer listen(s.Pod, s.ip.Pod, "pod").Close()
-	if err := nstest.SendIP(far, s.ip.Pod.Addr(), packets[protocol]); err != nil {
+	defer listen(s.guest).Close()
+	defer listen(s.pod).Close()
+	if err := nstest.SendIP(far, s.pod.address, packets[protocol]); err != nil {
 		return s.failure(err)
 	}
 	return <-got

@@ -12,16 +12,16 @@ import (
 // smallTable is the smallest flow table that Tapir takes.
 const smallTable = 64
 
-func attachTapir(t *testing.T, network *nstest.Topology, ports []port) {
+func attachTapir(t *testing.T, network *nstest.Topology, ports []declaration) {
 	attachTapirWith(t, network, ports, datapath.DefaultFlows)
 }
 
-func attachSmallTapir(t *testing.T, network *nstest.Topology, ports []port) {
+func attachSmallTapir(t *testing.T, network *nstest.Topology, ports []declaration) {
 	attachTapirWith(t, network, ports, smallTable)
 }
 
 // attachTapirWith attaches Tapir's datapath, as a launcher would that knows its guest's MAC.
-func attachTapirWith(t *testing.T, network *nstest.Topology, ports []port, flows int) {
+func attachTapirWith(t *testing.T, network *nstest.Topology, ports []declaration, flows int) {
 	config := datapath.Config{
 		Name:    t.Name(),
 		NetNS:   network.Pod.Path(),

@@ -17,31 +17,31 @@ var trace = []probe{
 	{
 		name: "guest's traceroute to client, first hop",
 		run: func(s *scene) string {
-			return s.trace(s.Guest, s.ip.Guest, at(s.ip.Client, remotePort), 1)
+			return s.trace(s.guest, s.client.at(remotePort), 1)
 		},
 		kubevirt: always("time exceeded from gateway"),
 	},
 	{
 		name: "guest's traceroute to client, second hop",
 		run: func(s *scene) string {
-			return s.trace(s.Guest, s.ip.Guest, at(s.ip.Client, remotePort), 2)
+			return s.trace(s.guest, s.client.at(remotePort), 2)
 		},
 		kubevirt: always("time exceeded from node"),
 	},
 	{
 		name: "client's traceroute to the pod IP, second hop",
 		run: func(s *scene) string {
-			return s.trace(s.Client, s.ip.Client, at(s.ip.Pod, declaredUDP), 2)
+			return s.trace(s.client, s.pod.at(declaredUDP), 2)
 		},
 		kubevirt: always("time exceeded from pod"),
 	},
 }
 
 // trace describes who complains of a datagram that may pass fewer than so many routers.
-func (s *scene) trace(from *nstest.Namespace, local netip.Prefix, to netip.AddrPort, hops byte) string {
-	complaints := from.ListenIP(s.t, local.Addr(), nstest.ICMPProtocol(local.Addr()))
+func (s *scene) trace(from host, to netip.AddrPort, hops byte) string {
+	complaints := from.ListenIP(s.t, from.address, nstest.ICMPProtocol(from.address))
 	defer complaints.Close()
-	client, err := from.DialUDP(at(local, 0), to)
+	client, err := s.dialUDP(from, to)
 	if err != nil {
 		return s.failure(err)
 	}
