@@ -30,6 +30,13 @@ var guestAnnotations = []string{"hooks.kubevirt.io/hookSidecars", "kubevirt.io/i
 const maxCmdline = 2048
 
 func (c *conversion) annotations(config *vm.Config) {
+	if c.machine.VM != nil {
+		for _, name := range slices.Sorted(maps.Keys(c.machine.VM.Annotations)) {
+			if strings.HasPrefix(name, annotationPrefix) {
+				c.fail(field.Invalid(field.NewPath("metadata", "annotations").Key(name), field.OmitValueType{}, "belongs to "+c.metadata.String()))
+			}
+		}
+	}
 	annotations, path := c.machine.VMI.Annotations, c.metadata.Child("annotations")
 	for _, name := range slices.Sorted(maps.Keys(annotations)) {
 		switch at := path.Key(name); {
@@ -61,7 +68,7 @@ func (c *conversion) annotations(config *vm.Config) {
 		config.Kernel.Initrd = c.hostPath(path.Key(initrdAnnotation), initrd)
 	}
 	if c.machine.Dir == "" {
-		c.fail(field.Forbidden(path.Key(kernelAnnotation), "boots a file of this host: only a manifest on this host may ask for it"))
+		c.fail(field.Invalid(path.Key(kernelAnnotation), kernel, "is a file of this host: only a manifest on this host may ask for it"))
 	}
 	if line := path.Key(cmdlineAnnotation); len(config.Kernel.Cmdline) >= maxCmdline {
 		c.fail(field.TooLong(line, config.Kernel.Cmdline, maxCmdline-1))

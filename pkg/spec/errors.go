@@ -47,7 +47,7 @@ func (e *Error) Unwrap() error {
 	return nil
 }
 
-// join makes one error of many, a line each, in the order of the files.
+// join makes one error of many, a line each, sorted by where they are.
 func join(errs []*Error) error {
 	slices.SortStableFunc(errs, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),

@@ -35,11 +35,11 @@ func deriveMAC(namespace, name, nic string) net.HardwareAddr {
 	return mac
 }
 
-// hostname is the guest's: KubeVirt takes the machine's name up to its first dot, which is a DNS label.
+// hostname is the guest's: KubeVirt takes the machine's name up to its first dot, cut to the length of a DNS label.
 func (c *conversion) hostname() string {
 	if c.spec.Hostname == "" {
 		label, _, _ := strings.Cut(c.machine.VMI.Name, ".")
-		return label
+		return label[:min(len(label), validation.DNS1123LabelMaxLength)]
 	}
 	c.failIf(c.path.Child("hostname"), c.spec.Hostname, validation.IsDNS1123Label(c.spec.Hostname))
 	return c.spec.Hostname

@@ -218,3 +218,24 @@ func TestInvalidVirtualMachine(t *testing.T) {
 		}
 	}
 }
+
+// A VirtualMachine's own annotations say nothing about its machine, so ours would go unheeded there.
+func TestAnnotationOfVirtualMachine(t *testing.T) {
+	objects, err := Load(Source{Name: "vm.yaml", Reader: strings.NewReader(`
+apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata:
+  name: a
+  annotations:
+    tapir-vm.io/ephemeral: a
+    example.com/other: a
+spec: {template: {spec: {domain: {memory: {guest: 64Mi}, devices: {}}}}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Convert(objects.Machines[0], objects)
+	want := "vm.yaml:7: VirtualMachine default/a: metadata.annotations[tapir-vm.io/ephemeral]: Invalid value: belongs to spec.template.metadata"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

@@ -47,8 +47,8 @@ type Machine struct {
 	origin origin
 }
 
-// Load reads objects, strictly. Its error says everything that is wrong with them, a line each ([Error]); there is
-// always at least one machine when there is none.
+// Load reads objects, strictly. Its error says everything that is wrong with them, a line each ([Error]).
+// That there is no machine among them is an error too.
 func Load(sources ...Source) (*Objects, error) {
 	l := loader{
 		objects: &Objects{secrets: map[types.NamespacedName]*corev1.Secret{}},

@@ -40,7 +40,7 @@ func (c *conversion) nics(v *VM) []NIC {
 	networks := c.networks()
 	if len(interfaces) == 0 && len(c.spec.Networks) == 0 && isOn(c.spec.Domain.Devices.AutoattachPodInterface) {
 		interfaces = []kubevirt.Interface{*kubevirt.DefaultMasqueradeNetworkInterface()}
-		networks = map[string]*kubevirt.Network{interfaces[0].Name: kubevirt.DefaultPodNetwork()}
+		networks = map[string]network{interfaces[0].Name: {Network: kubevirt.DefaultPodNetwork()}}
 	}
 	var nics []NIC
 	used := map[string]bool{}
@@ -67,23 +67,29 @@ func (c *conversion) nics(v *VM) []NIC {
 	return nics
 }
 
+// network is a network and where it is.
+type network struct {
+	*kubevirt.Network
+	path *field.Path
+}
+
 // networks returns the networks by name.
-func (c *conversion) networks() map[string]*kubevirt.Network {
-	named := map[string]*kubevirt.Network{}
-	pods := 0
+func (c *conversion) networks() map[string]network {
+	named := map[string]network{}
+	pods, list := 0, c.path.Child("networks")
 	for i := range c.spec.Networks {
-		network, path := &c.spec.Networks[i], c.path.Child("networks").Index(i)
-		if named[network.Name] != nil {
-			c.fail(field.Duplicate(path.Child("name"), network.Name))
+		n, path := network{&c.spec.Networks[i], list.Index(i)}, list.Index(i)
+		if _, ok := named[n.Name]; ok {
+			c.fail(field.Duplicate(path.Child("name"), n.Name))
 			continue
 		}
-		named[network.Name] = network
-		if n := countSet(network.NetworkSource); n == 0 {
+		named[n.Name] = n
+		if kinds := countSet(n.NetworkSource); kinds == 0 {
 			c.fail(field.Required(path, "says what network it is, such as pod: {}"))
-		} else if n > 1 {
+		} else if kinds > 1 {
 			c.fail(field.Invalid(path, field.OmitValueType{}, "must be one network only"))
 		}
-		if network.Pod != nil {
+		if n.Pod != nil {
 			if pods++; pods > 1 {
 				c.fail(field.Invalid(path.Child("pod"), field.OmitValueType{}, "there is one pod network only"))
 			}
@@ -92,7 +98,7 @@ func (c *conversion) networks() map[string]*kubevirt.Network {
 	return named
 }
 
-func (c *conversion) nic(v *VM, nic *kubevirt.Interface, network *kubevirt.Network, path *field.Path) NIC {
+func (c *conversion) nic(v *VM, nic *kubevirt.Interface, network network, path *field.Path) NIC {
 	if bindings := countSet(nic.InterfaceBindingMethod); bindings > 1 || bindings == 1 && nic.Binding != nil {
 		c.fail(field.Invalid(path, field.OmitValueType{}, "must have one binding only"))
 	}
@@ -128,12 +134,11 @@ func (c *conversion) nic(v *VM, nic *kubevirt.Interface, network *kubevirt.Netwo
 	}
 	c.dhcpOptions(&converted.DHCP, nic.DHCPOptions, path.Child("dhcpOptions"))
 	if pod := network.Pod; pod != nil {
-		at := c.path.Child("networks").Index(slices.IndexFunc(c.spec.Networks, func(n kubevirt.Network) bool { return n.Name == network.Name })).Child("pod")
 		if pod.VMNetworkCIDR != "" {
-			converted.Datapath.CIDR4 = c.cidr(at.Child("vmNetworkCIDR"), pod.VMNetworkCIDR, 32)
+			converted.Datapath.CIDR4 = c.cidr(network.path.Child("pod", "vmNetworkCIDR"), pod.VMNetworkCIDR, datapath.DefaultCIDR4)
 		}
 		if pod.VMIPv6NetworkCIDR != "" {
-			converted.Datapath.CIDR6 = c.cidr(at.Child("vmIPv6NetworkCIDR"), pod.VMIPv6NetworkCIDR, 128)
+			converted.Datapath.CIDR6 = c.cidr(network.path.Child("pod", "vmIPv6NetworkCIDR"), pod.VMIPv6NetworkCIDR, datapath.DefaultCIDR6)
 		}
 	}
 	return converted
@@ -178,17 +183,14 @@ func (c *conversion) linkDown(nic *kubevirt.Interface, path *field.Path) bool {
 	return false
 }
 
-// cidr reads the network of gateway and guest, which takes two bits of an address of so many bits.
-func (c *conversion) cidr(path *field.Path, text string, bits int) netip.Prefix {
+// cidr reads the network of gateway and guest, which is of the same family as the usual one.
+func (c *conversion) cidr(path *field.Path, text string, usual netip.Prefix) netip.Prefix {
 	prefix, err := netip.ParsePrefix(text)
-	family := "IPv4"
-	if bits == 128 {
-		family = "IPv6"
-	}
+	bits := usual.Addr().BitLen()
 	switch {
 	case err != nil || prefix.Addr().BitLen() != bits || prefix.Addr().Is4In6():
-		c.fail(field.Invalid(path, text, "must be an "+family+" network, such as "+map[int]string{32: "10.0.2.0/24", 128: "fd10:0:2::/120"}[bits]))
-		return netip.Prefix{}
+		c.fail(field.Invalid(path, text, "must be a network such as "+usual.String()))
+		return usual
 	case prefix.Bits() > bits-2:
 		c.fail(field.Invalid(path, text, "must leave two bits for gateway and guest"))
 	case !prefix.Masked().Addr().Next().Next().IsGlobalUnicast():
