@@ -22,6 +22,13 @@ const User = 65534
 // Timeout bounds each step of a guest; an emulated one boots in two seconds where nothing else runs.
 const Timeout = 2 * time.Minute
 
+// Context ends with the test, or after Timeout.
+func Context(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // Guest is a running guest and its console.
 type Guest struct {
 	VM      *vm.VM
@@ -85,8 +92,7 @@ func Config(t testing.TB) vm.Config {
 // Boot starts a guest, which ends with the test, and waits until its shell reads.
 func Boot(t testing.TB, cfg vm.Config) *Guest {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
-	defer cancel()
+	ctx := Context(t)
 	cfg.StartPaused = true
 	machine, err := vm.Start(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -119,8 +125,7 @@ func end(t testing.TB, machine *vm.VM) {
 // Wait is Console.Wait, which must succeed.
 func (g *Guest) Wait(word string) string {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), Timeout)
-	defer cancel()
+	ctx := Context(g.t)
 	rest, err := g.Console.Wait(ctx, word)
 	if err != nil {
 		g.t.Fatal(err)
@@ -131,8 +136,7 @@ func (g *Guest) Wait(word string) string {
 // Run runs one line of shell, which must succeed, and returns what it printed.
 func (g *Guest) Run(format string, args ...any) string {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), Timeout)
-	defer cancel()
+	ctx := Context(g.t)
 	command := fmt.Sprintf(format, args...)
 	output, code, err := g.Console.Run(ctx, command)
 	if err != nil {
@@ -142,4 +146,12 @@ func (g *Guest) Run(format string, args ...any) string {
 		g.t.Fatalf("%q in the guest: exit code %d: %s", command, code, output)
 	}
 	return output
+}
+
+// Type types one line, whatever becomes of it.
+func (g *Guest) Type(line string) {
+	g.t.Helper()
+	if err := g.Console.Type(line); err != nil {
+		g.t.Fatal(err)
+	}
 }

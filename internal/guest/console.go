@@ -26,10 +26,11 @@ type Console struct {
 	run  sync.Mutex // one command at a time
 	runs int
 
-	mu      sync.Mutex
-	lines   []string
-	arrived chan struct{} // closed and made anew with each line, and at the end
-	err     error         // why reading has ended
+	mu        sync.Mutex
+	lines     []string
+	forgotten int           // so many lines
+	arrived   chan struct{} // closed and made anew with each line, and at the end
+	err       error         // why reading has ended
 }
 
 // NewConsole takes over a connection to a guest's console.
@@ -87,7 +88,10 @@ func (c *Console) find(ctx context.Context, from int, ok func(line string) bool)
 // Wait returns the rest of the first line that the guest has announced with word, or will: of "TAPIR-GUEST lease4 10.0.2.2/24 …" and
 // "lease4" all after it.
 func (c *Console) Wait(ctx context.Context, word string) (string, error) {
-	line, _, err := c.find(ctx, 0, func(line string) bool {
+	c.mu.Lock()
+	from := c.forgotten
+	c.mu.Unlock()
+	line, _, err := c.find(ctx, from, func(line string) bool {
 		_, announced, ok := strings.Cut(line, prefix)
 		return ok && (announced == word || strings.HasPrefix(announced, word+" "))
 	})
@@ -109,9 +113,9 @@ func (c *Console) Run(ctx context.Context, command string) (output string, code 
 
 	// The shell echoes what is typed; there the marks must not look like themselves. The end's is on a line of its own
 	// even where the output's last has no end.
-	line := fmt.Sprintf("echo TAPIR-''BEGIN-%d; { %s; }; echo -e \\\\nTAPIR-''END-%[1]d $?\n", c.runs, command)
-	if _, err := io.WriteString(c.conn, line); err != nil {
-		return "", 0, fmt.Errorf("type %q: %w", command, err)
+	line := fmt.Sprintf("echo TAPIR-''BEGIN-%d; { %s; }; echo -e \\\\nTAPIR-''END-%[1]d $?", c.runs, command)
+	if err := c.Type(line); err != nil {
+		return "", 0, err
 	}
 	_, first, err := c.find(ctx, from, func(line string) bool { return line == fmt.Sprintf("TAPIR-BEGIN-%d", c.runs) })
 	if err != nil {
@@ -123,6 +127,21 @@ func (c *Console) Run(ctx context.Context, command string) (output string, code 
 	}
 	code, err = strconv.Atoi(ended.FindStringSubmatch(last)[2])
 	return c.text(first+1, end), code, err
+}
+
+// Type types a line, whatever becomes of it.
+func (c *Console) Type(line string) error {
+	if _, err := io.WriteString(c.conn, line+"\n"); err != nil {
+		return fmt.Errorf("type %q: %w", line, err)
+	}
+	return nil
+}
+
+// Forget has Wait see only what comes from now on, as after a reboot.
+func (c *Console) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forgotten = len(c.lines)
 }
 
 // text is what was printed from line first to before line end, without the guest's announcements.

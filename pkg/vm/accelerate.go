@@ -176,5 +176,5 @@ func bootProbe(ctx context.Context, qemu, machine, acceleration, model string, a
 		return fmt.Errorf("run QEMU: %w", err)
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(words.String()), "\n")
-	return fmt.Errorf("a test guest failed (processor model %s): %w: %s", model, err, strings.TrimPrefix(first, filepath.Base(qemu)+": "))
+	return fmt.Errorf("a test guest failed (processor model %s): %s: %s", model, cmd.ProcessState, strings.TrimPrefix(first, filepath.Base(qemu)+": "))
 }

@@ -156,7 +156,7 @@ func (a *arguments) disks(drives []*drive) {
 	sata := 0
 	for i, d := range drives {
 		node := a.drive(fmt.Sprintf("disk%d", i), d, d.ReadOnly)
-		device := map[string]any{"id": fmt.Sprintf("drive%d", i), "drive": node}
+		device := map[string]any{"id": diskPrefix + d.Name, "drive": node}
 		if d.BootOrder > 0 {
 			device["bootindex"] = d.BootOrder
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -185,8 +186,8 @@ func takeCharge(ctx context.Context, dir runDir, c *Config, p *process, accelera
 		status, _ := p.wait()
 		p.pidfd.Close()
 		// A QEMU that didn't like its arguments has said so, and ended before it could be killed.
-		if words := dir.lastWords(); words != "" && status.ExitCode() > 0 {
-			err = fmt.Errorf("QEMU: %s", words)
+		if wait, _ := status.Sys().(syscall.WaitStatus); !wait.Signaled() || wait.Signal() != syscall.SIGKILL {
+			err = fmt.Errorf("QEMU: %s", new(ending).exit(status, dir.lastWords()).Detail)
 		}
 		return nil, err
 	}

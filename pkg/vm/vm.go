@@ -159,11 +159,12 @@ func (v *VM) Kill(ctx context.Context) (Exit, error) {
 	v.ending.request("")
 	quit, cancel := context.WithTimeout(ctx, quitTimeout)
 	defer cancel()
-	v.mon.execute(quit, "quit", nil, nil) // one that can't is killed
-	select {
-	case <-v.ended:
-		return v.exit, nil
-	case <-quit.Done():
+	if err := v.mon.execute(quit, "quit", nil, nil); err == nil {
+		select {
+		case <-v.ended:
+			return v.exit, nil
+		case <-quit.Done():
+		}
 	}
 	if err := v.proc.kill(); err != nil {
 		return Exit{}, err

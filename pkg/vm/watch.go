@@ -3,13 +3,9 @@
 package vm
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/digitalocean/go-qemu/qmp"
@@ -81,24 +77,4 @@ func (v *VM) trimLogs() {
 			}
 		}
 	}
-}
-
-// lastWords is the last line that QEMU wrote to stderr, without the program's name.
-func (d runDir) lastWords() string {
-	f, err := os.Open(d.path(qemuLog))
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	const enough = 4096
-	if info, err := f.Stat(); err == nil && info.Size() > enough {
-		f.Seek(-enough, io.SeekEnd)
-	}
-	tail, _ := io.ReadAll(io.LimitReader(f, enough))
-	lines := bytes.Split(bytes.TrimSpace(tail), []byte("\n"))
-	last := strings.ToValidUTF8(string(lines[len(lines)-1]), "")
-	if name, rest, ok := strings.Cut(last, ": "); ok && strings.HasPrefix(filepath.Base(name), "qemu") {
-		last = rest
-	}
-	return strings.TrimSpace(last)
 }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vm
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/digitalocean/go-qemu/qmp"
+)
+
+func shutdown(reason any) qmp.Event {
+	return qmp.Event{Event: "SHUTDOWN", Data: map[string]any{"reason": reason}}
+}
+
+// status is that of a shell that has run script.
+func status(t *testing.T, script string) *os.ProcessState {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", script)
+	cmd.Run()
+	return cmd.ProcessState
+}
+
+func TestExitReasons(t *testing.T) {
+	powerdown := qmp.Event{Event: "POWERDOWN"}
+	ok := status(t, "true")
+	for _, tc := range []struct {
+		name      string
+		events    []qmp.Event
+		requested bool
+		status    *os.ProcessState
+		words     string
+		want      Exit
+	}{
+		{"guest powers off", []qmp.Event{shutdown("guest-shutdown")}, false, ok, "", Exit{Reason: GuestShutdown}},
+		{"guest panics", []qmp.Event{shutdown("guest-panic")}, true, ok, "", Exit{Reason: GuestPanic}},
+		{"we shut down", []qmp.Event{shutdown("guest-shutdown")}, true, ok, "", Exit{Reason: HostRequest}},
+		{"another process shut down", []qmp.Event{powerdown, shutdown("guest-shutdown")}, false, nil, "", Exit{Reason: HostRequest}},
+		{"another process quit", []qmp.Event{shutdown("host-qmp-quit")}, false, ok, "", Exit{Reason: HostRequest}},
+		{"SIGTERM", []qmp.Event{shutdown("host-signal")}, false, ok, "terminating on signal 15", Exit{Killed, "terminating on signal 15"}},
+		{"SIGKILL", nil, false, status(t, "kill -9 $$"), "old words", Exit{Killed, "signal: killed"}},
+		{"SIGKILL, not a child", nil, false, nil, "", Exit{Reason: Killed}},
+		{"crash", nil, false, status(t, "kill -SEGV $$"), "", Exit{Failed, "signal: segmentation fault"}},
+		{"crash with words", nil, false, status(t, "kill -ABRT $$"), "assertion failed", Exit{Failed, "assertion failed"}},
+		{"failure", nil, false, status(t, "exit 1"), "out of memory", Exit{Failed, "out of memory"}},
+		{"failure without words", nil, false, status(t, "exit 1"), "", Exit{Failed, "exit status 1"}},
+		{"failure, not a child", nil, false, nil, "out of memory", Exit{Failed, "out of memory"}},
+		{"nonsense", []qmp.Event{shutdown(7)}, false, status(t, "exit 1"), "", Exit{Failed, "exit status 1"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var e ending
+			if tc.requested {
+				e.request("")
+			}
+			for _, event := range tc.events {
+				e.observe(event)
+			}
+			if got := e.exit(tc.status, tc.words); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
