@@ -119,6 +119,9 @@ func TestRouterAdvertisements(t *testing.T) {
 // advertise sends router advertisements from the outside until the test ends.
 func advertise(t *testing.T, outside *nstest.Namespace) {
 	t.Helper()
+	// The kernel's own link-local address comes some time after the carrier.
+	own := netip.MustParsePrefix("fe80::51/64")
+	outside.Address(t, "eth0", own)
 	type sender struct {
 		*ndp.Conn
 		from net.HardwareAddr
@@ -128,7 +131,7 @@ func advertise(t *testing.T, outside *nstest.Namespace) {
 		if err != nil {
 			return sender{}, err
 		}
-		conn, _, err := ndp.Listen(nic, ndp.LinkLocal)
+		conn, _, err := ndp.Listen(nic, ndp.Addr(own.Addr().String()))
 		return sender{conn, nic.HardwareAddr}, err
 	})
 	if err != nil {
