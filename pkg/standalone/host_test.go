@@ -120,8 +120,8 @@ func TestRouterAdvertisements(t *testing.T) {
 func advertise(t *testing.T, outside *nstest.Namespace) {
 	t.Helper()
 	// The kernel's own link-local address comes some time after the carrier.
-	own := netip.MustParsePrefix("fe80::51/64")
-	outside.Address(t, "eth0", own)
+	const own = "fe80::51"
+	outside.Command(t, "ip", "address", "add", own+"/64", "dev", "eth0", "nodad")
 	type sender struct {
 		*ndp.Conn
 		from net.HardwareAddr
@@ -131,7 +131,7 @@ func advertise(t *testing.T, outside *nstest.Namespace) {
 		if err != nil {
 			return sender{}, err
 		}
-		conn, _, err := ndp.Listen(nic, ndp.Addr(own.Addr().String()))
+		conn, _, err := ndp.Listen(nic, own)
 		return sender{conn, nic.HardwareAddr}, err
 	})
 	if err != nil {

@@ -41,8 +41,12 @@ func uplink(t *testing.T, mtu int) (host, outside *nstest.Namespace) {
 	host, outside = &nstest.Namespace{NetNS: handle}, nstest.NewNamespace(t, "outside")
 	host.Sysctl(t, "net/ipv6/conf/default/accept_dad", "0")
 	nstest.Connect(t, outside, "eth0", host, "up0", mtu)
-	host.Address(t, "up0", host4, host6)
-	outside.Address(t, "eth0", outside4, outside6)
+	for _, address := range []netip.Prefix{host4, host6} {
+		host.Command(t, "ip", "address", "add", address.String(), "dev", "up0", "nodad")
+	}
+	for _, address := range []netip.Prefix{outside4, outside6} {
+		outside.Command(t, "ip", "address", "add", address.String(), "dev", "eth0", "nodad")
+	}
 	host.Route(t, netip.MustParsePrefix("0.0.0.0/0"), outside4.Addr())
 	host.Route(t, netip.MustParsePrefix("::/0"), outside6.Addr())
 	return host, outside
