@@ -19,20 +19,13 @@ var (
 	remote6  = netip.MustParseAddr("2001:db8::9")
 )
 
-// What a program returns; linux/pkt_cls.h.
-const (
-	verdictPass     = 0xffffffff // TC_ACT_UNSPEC: on to the pod's stack
-	verdictShot     = 2
-	verdictRedirect = 7
-)
-
-// frame builds an Ethernet frame; checksums and lengths are computed.
+// frame builds an Ethernet frame, or a part of one; checksums and lengths are computed.
 func frame(t testing.TB, parts ...gopacket.SerializableLayer) []byte {
 	t.Helper()
-	for i, part := range parts[1:] {
-		network, ok := parts[i].(gopacket.NetworkLayer)
-		if !ok {
-			continue
+	var network gopacket.NetworkLayer
+	for _, part := range parts {
+		if n, ok := part.(gopacket.NetworkLayer); ok {
+			network = n
 		}
 		if l, ok := part.(interface {
 			SetNetworkLayerForChecksum(gopacket.NetworkLayer) error
@@ -71,11 +64,6 @@ func etherTypeOf(a netip.Addr) layers.EthernetType {
 // run gives a frame to a program and returns its verdict and the frame as the program left it.
 func run(t testing.TB, prog *ebpf.Program, in []byte) (verdict uint32, out []byte) {
 	t.Helper()
-	out = make([]byte, len(in)+256)
-	opts := &ebpf.RunOptions{Data: in, DataOut: out}
-	verdict, err := prog.Run(opts)
-	if err != nil {
-		t.Fatalf("running %s: %v", prog, err)
-	}
-	return verdict, opts.DataOut
+	v, out := exec(t, prog, in, skbContext{})
+	return uint32(v), out
 }
