@@ -9,7 +9,7 @@ declare -A sets=(
 	[lint]="shellcheck"                                       # make lint
 	[run]="qemu-system-x86 qemu-utils iproute2"               # tapir run
 	[guest]="busybox-static cpio gzip"                        # hack/guest-image.sh
-	[demo]="nftables curl iputils-ping"                       # make demo
+	[demo]="nftables curl iputils-ping jq"                    # make demo
 	[test]="gcc libc6-dev nftables iperf3 tcpdump ethtool iputils-ping iproute2 socat procps curl util-linux"
 )
 
