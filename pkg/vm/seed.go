@@ -14,6 +14,9 @@ import (
 // seedLabel is how cloud-init finds a seed: https://docs.cloud-init.io, datasource NoCloud.
 const seedLabel = "cidata"
 
+// sector is that of a CD-ROM, in bytes.
+const sector = 2048
+
 // makeSeed writes a NoCloud seed into dir and opens it to be read: ISO 9660 with Rock Ridge and Joliet names.
 func makeSeed(dir runDir, c *CloudInit) (*os.File, error) {
 	out, err := dir.create(seedFile, os.O_RDWR)
@@ -46,9 +49,17 @@ func writeSeed(out *os.File, c *CloudInit) error {
 			return err
 		}
 	}
-	seed, err := iso9660.Create(file.New(out, false), 0, 0, 2048, workspace)
+	seed, err := iso9660.Create(file.New(out, false), 0, 0, sector, workspace)
 	if err != nil {
 		return err
 	}
-	return seed.Finalize(iso9660.FinalizeOptions{RockRidge: true, Joliet: true, VolumeIdentifier: seedLabel})
+	if err := seed.Finalize(iso9660.FinalizeOptions{RockRidge: true, Joliet: true, VolumeIdentifier: seedLabel}); err != nil {
+		return err
+	}
+	// The library leaves the last sector short; a disk has whole ones.
+	info, err := out.Stat()
+	if err != nil {
+		return err
+	}
+	return out.Truncate((info.Size() + sector - 1) / sector * sector)
 }
