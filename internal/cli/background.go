@@ -55,7 +55,7 @@ func runInBackground(cmd *cobra.Command) error {
 			_ = child.Wait()
 			return errors.New(strings.ReplaceAll(reason, "\x00", "\n"))
 		}
-		fmt.Fprintln(cmd.ErrOrStderr(), line)
+		fmt.Fprintln(cmd.OutOrStdout(), line)
 	}
 	return fmt.Errorf("the background process ended before the VM ran: %v", child.Wait())
 }

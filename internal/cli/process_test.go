@@ -20,23 +20,27 @@ const patienceOfTests = 2 * time.Minute
 // process is a command in the foreground.
 type process struct {
 	*exec.Cmd
-	lines chan string // of standard error; closed when it ends
+	lines chan string // of its output; closed when it ends
 }
 
 // start starts a command; the test ends it if nothing else does.
 func start(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	stderr, err := cmd.StderrPipe()
-	if err == nil {
-		err = cmd.Start()
+	output, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
 	}
+	cmd.Stdout, cmd.Stderr = w, w
+	err = cmd.Start()
+	w.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{cmd, make(chan string, 1000)}
 	go func() {
+		defer output.Close()
 		defer close(p.lines)
-		for s := bufio.NewScanner(stderr); s.Scan(); {
+		for s := bufio.NewScanner(output); s.Scan(); {
 			p.lines <- s.Text()
 		}
 	}()
@@ -47,7 +51,7 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// wait returns the first line of standard error that contains text.
+// wait returns the first line of output that contains text.
 func (p *process) wait(t *testing.T, text string) string {
 	t.Helper()
 	deadline := time.After(patienceOfTests)
@@ -73,8 +77,6 @@ func (p *process) end(t *testing.T, s os.Signal) int {
 	t.Helper()
 	if err := p.Process.Signal(s); err != nil {
 		t.Fatal(err)
-	}
-	for range p.lines { // until it ends; Wait must not come before
 	}
 	_ = p.Wait() // its error says no more than the code
 	return p.ProcessState.ExitCode()

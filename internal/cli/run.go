@@ -49,7 +49,7 @@ one ends them at once. With -d it returns as soon as they run.`,
 			case o.background:
 				return runInBackground(cmd)
 			}
-			return o.run(cmd, cmd.ErrOrStderr(), func() {})
+			return o.run(cmd, cmd.OutOrStdout(), func() {})
 		},
 	}
 	f := cmd.Flags()

@@ -98,7 +98,7 @@ func TestRun(t *testing.T) {
 	if r.code != 0 {
 		t.Fatalf("run -d: %s", r.stderr)
 	}
-	_, rest, _ := strings.Cut(r.stderr, "metrics are at ")
+	_, rest, _ := strings.Cut(r.stdout, "metrics are at ")
 	url, _, _ := strings.Cut(rest, "\n")
 
 	s := hostStatus(t, "demo")

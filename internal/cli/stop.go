@@ -28,10 +28,10 @@ datapath, pod namespace and files: also when its tapir run was killed.`,
 			ctx, cancel := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer cancel()
 			for _, name := range args {
-				if err := runner.Stop(ctx, name, force, watch(cmd.ErrOrStderr())); err != nil {
+				if err := runner.Stop(ctx, name, force, watch(cmd.OutOrStdout())); err != nil {
 					return fmt.Errorf("stop %s: %w", name, err)
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: stopped\n", name)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: stopped\n", name)
 			}
 			return nil
 		},

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// vmManifest is a VM that boots the kernel, has the disk and the fields given.
+func vmManifest(t *testing.T, edit func(string) string) string {
+	t.Helper()
+	text, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := filepath.Abs("../../build/guest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return edit(strings.ReplaceAll(string(text), "../build/guest", image))
+}
+
+func replace(t *testing.T, old, new string) func(string) string {
+	return func(s string) string {
+		if !strings.Contains(s, old) {
+			t.Fatalf("%s lacks %q", manifest, old)
+		}
+		return strings.Replace(s, old, new, 1)
+	}
+}
+
+func TestBadRun(t *testing.T) {
+	dir := t.TempDir()
+	unreadable := filepath.Join(dir, "kernel")
+	if err := os.WriteFile(unreadable, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hostDisk := func(path string) func(string) string {
+		return func(s string) string {
+			s = replace(t, "          disks:\n", "          disks:\n            - {name: root, disk: {bus: virtio}}\n")(s)
+			return replace(t, "      volumes:\n", "      volumes:\n        - {name: root, hostDisk: {path: "+path+", type: Disk}}\n")(s)
+		}
+	}
+	kernel := func(path string) func(string) string {
+		return func(s string) string {
+			image, err := filepath.Abs("../../build/guest/vmlinuz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return replace(t, image, path)(s)
+		}
+	}
+	tests := []struct {
+		name string
+		edit func(string) string
+		args []string
+		env  []string
+		says []string
+	}{
+		{name: "malformed YAML", edit: func(string) string { return "kind: [" }, says: []string{"vm.yaml", "line"}},
+		{name: "no VM", edit: func(string) string { return "" }, says: []string{"VirtualMachine"}},
+		{name: "misspelt field", edit: replace(t, "rng:", "rnd:"), says: []string{"spec.template.spec.domain.devices.rnd"}},
+		{name: "unsupported field", edit: replace(t, "rng: {}", "tpm: {}"), says: []string{"spec.template.spec.domain.devices.tpm", "not supported yet"}},
+		{name: "bridge binding", edit: replace(t, "masquerade: {}", "bridge: {}"), says: []string{"interfaces[0].bridge", "not supported yet"}},
+		{name: "wrong CIDR", edit: replace(t, "pod: {}", "pod: {vmNetworkCIDR: 10.0.2.0/31}"), says: []string{"vmNetworkCIDR", "10.0.2.0/31"}},
+		{name: "pod's own network", edit: replace(t, "pod: {}", "pod: {vmNetworkCIDR: 10.201.0.0/16}"), says: []string{"10.201.0.0/16", "choose another"}},
+		{name: "missing disk", edit: hostDisk("/nowhere.img"), says: []string{"/nowhere.img"}},
+		{name: "disk is a directory", edit: hostDisk("/tmp"), says: []string{"/tmp"}},
+		{name: "missing kernel", edit: kernel("/nowhere"), says: []string{"/nowhere"}},
+		{name: "unreadable kernel", edit: kernel(unreadable), says: []string{unreadable, "chmod"}},
+		{name: "kernel is none", edit: kernel("/etc/passwd"), says: []string{"QEMU"}},
+		{name: "absent QEMU", env: []string{"PATH=" + dir}, says: []string{"apt-get install qemu-system-x86"}},
+		{name: "acceleration", args: []string{"--accel", "fast"}, says: []string{"--accel", "fast", "tcg"}},
+		{name: "no KVM", args: []string{"--accel", "kvm"}, says: []string{"KVM", "--accel tcg"}},
+		{name: "metrics address", args: []string{"--metrics-addr", "nowhere"}, says: []string{"nowhere"}},
+		{name: "two of a name", edit: func(s string) string { return s + "\n---\n" + s }, says: []string{"demo"}},
+	}
+	for _, tt := range tests {
+		file := filepath.Join(t.TempDir(), "vm.yaml")
+		if tt.edit == nil {
+			tt.edit = func(s string) string { return s }
+		}
+		if err := os.WriteFile(file, []byte(vmManifest(t, tt.edit)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for mode, flags := range map[string][]string{"": nil, " in the background": {"-d"}} {
+			t.Run(tt.name+mode, func(t *testing.T) {
+				cmd := command(append(append([]string{"run", "-f", file}, flags...), tt.args...)...)
+				cmd.Env = append(cmd.Env, tt.env...)
+				fails(t, cmd, tt.says...)
+			})
+		}
+	}
+	t.Run("no file", func(t *testing.T) { fails(t, command("run", "-f", "/nowhere.yaml"), "/nowhere.yaml") })
+	t.Run("no -f", func(t *testing.T) { fails(t, command("run"), "filename") })
+}
