@@ -60,7 +60,7 @@ func TestBadRun(t *testing.T) {
 		env  []string
 		says []string
 	}{
-		{name: "malformed YAML", edit: func(string) string { return "kind: [" }, says: []string{"vm.yaml", "line"}},
+		{name: "malformed YAML", edit: func(string) string { return "kind: [" }, says: []string{"vm.yaml:1"}},
 		{name: "no VM", edit: func(string) string { return "" }, says: []string{"VirtualMachine"}},
 		{name: "misspelt field", edit: replace(t, "rng:", "rnd:"), says: []string{"spec.template.spec.domain.devices.rnd"}},
 		{name: "unsupported field", edit: replace(t, "rng: {}", "tpm: {}"), says: []string{"spec.template.spec.domain.devices.tpm", "not supported yet"}},

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/tapir-vm/tapir/pkg/vm"
 )
@@ -68,16 +69,17 @@ func Get(ctx context.Context, name string) (Info, error) {
 	if alive {
 		return info, nil
 	}
-	info.Phase = Ended
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	machine, err := vm.Open(ctx, qemuDir(path), slog.New(slog.DiscardHandler))
-	if err == nil {
-		info.Phase = Unattended
-		err = machine.Close()
+	info.Phase = Unattended // also when QEMU hangs, or another process speaks with it
+	switch {
+	case errors.Is(err, vm.ErrNotRunning):
+		info.Phase = Ended
+	case err == nil:
+		machine.Close()
 	}
-	if errors.Is(err, vm.ErrNotRunning) {
-		err = nil
-	}
-	return info, err
+	return info, nil
 }
 
 // Console connects to the serial console of a machine, whoever owns it.

@@ -61,11 +61,11 @@ func Start(ctx context.Context, v *spec.VM, o Options) (m *Machine, err error) {
 	for _, step := range []func(context.Context, *spec.VM) error{
 		m.makeHome, m.makePod, m.attach, m.boot,
 	} {
-		if err := step(ctx, v); err != nil {
-			return m, err
-		}
 		if err := ctx.Err(); err != nil {
 			return m, fmt.Errorf("interrupted: %w", err)
+		}
+		if err := step(ctx, v); err != nil {
+			return m, err
 		}
 	}
 	return m, nil
