@@ -12,7 +12,7 @@ enum drop_reason {
 	DROP_NOT_FOR_GATEWAY = 6,    /* routed packet that wasn't sent to the gateway's MAC */
 	DROP_NO_FAMILY = 7,          /* the pod has no address of this family */
 	DROP_UNREACHABLE = 8,        /* guest wrote to loopback or to nobody in its private network */
-	DROP_PRIVATE_ADDRESS = 9,    /* outside wrote to the guest's private network */
+	DROP_PRIVATE_ADDRESS = 9,    /* outside wrote to the guest's private network, or as if from it */
 	DROP_TTL_EXCEEDED = 10,      /* TTL or hop limit ran out here */
 	DROP_NO_FREE_PORT = 11,      /* the source port is the other side's and no other was to be had */
 	DROP_ICMP_TYPE = 12,         /* ICMP message that can't cross a NAT */

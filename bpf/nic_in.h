@@ -95,6 +95,12 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 		return drop(skb, DIR_RECEIVE, err);
 	if (!addr_equal(&p.dst, &f->pod, ipv6))
 		return addr_in(&p.dst, f, ipv6) ? drop(skb, DIR_RECEIVE, DROP_PRIVATE_ADDRESS) : PASS;
+	/* Else it could pass for the gateway, and its flow for one that came by loopback. */
+	if (addr_in(&p.src, f, ipv6))
+		return drop(skb, DIR_RECEIVE, DROP_PRIVATE_ADDRESS);
+	/* Sources that nobody can have: the pod's stack knows them, and drops them. */
+	if (is_nowhere(&p.src, ipv6) || is_group(&p.src, ipv6) || addr_equal(&p.src, &f->pod, ipv6))
+		return PASS;
 	if (icmp_is_link_scope(&p))
 		return PASS;
 	if (p.frag == FRAG_LATER)

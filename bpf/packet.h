@@ -159,7 +159,7 @@ static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, 
 	return DROP_NONE;
 }
 
-static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p, __u32 off)
+static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p, __u32 off, const bool quoted)
 {
 	struct iphdr *ip = data_of(skb) + off;
 	__u16 frag, len;
@@ -167,7 +167,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p, _
 	if ((void *)(ip + 1) > end_of(skb) || ip->version != 4 || ip->ihl < 5)
 		return DROP_MALFORMED;
 	len = bpf_ntohs(ip->tot_len); /* 0 in a BIG TCP frame */
-	if (len && len < ip->ihl * 4)
+	if (len && (len < ip->ihl * 4 || (!quoted && len > skb->len - off)))
 		return DROP_MALFORMED;
 	p->src.word[0] = ip->saddr;
 	p->dst.word[0] = ip->daddr;
@@ -217,14 +217,18 @@ __noinline int parse_extensions(struct __sk_buff *skb, struct packet *p)
 		if (p->frag == FRAG_LATER)
 			break;
 	}
+	if (p->frag != FRAG_LATER && is_extension(p->proto))
+		return DROP_MALFORMED;
 	return pull(skb, p->l4 + sizeof(struct tcphdr)) ? DROP_MALFORMED : DROP_NONE;
 }
 
-static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p, __u32 off)
+static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p, __u32 off, const bool quoted)
 {
 	struct ipv6hdr *ip = data_of(skb) + off;
 
 	if ((void *)(ip + 1) > end_of(skb) || ip->version != 6)
+		return DROP_MALFORMED;
+	if (!quoted && bpf_ntohs(ip->payload_len) > skb->len - off - sizeof(*ip))
 		return DROP_MALFORMED;
 	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
 	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
@@ -244,7 +248,7 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p, __u32 
 	p->ipv6 = ipv6;
 	if (off > MAX_HEADERS || pull(skb, off + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + sizeof(struct tcphdr)))
 		return DROP_MALFORMED;
-	err = ipv6 ? parse_ipv6(skb, p, off) : parse_ipv4(skb, p, off);
+	err = ipv6 ? parse_ipv6(skb, p, off, quoted) : parse_ipv4(skb, p, off, quoted);
 	if (err)
 		return err;
 	return parse_ports(skb, p, quoted);

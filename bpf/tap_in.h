@@ -75,11 +75,14 @@ static __always_inline bool is_unconfigured(const struct packet *p, const bool i
 	       p->dport == bpf_htons(67);
 }
 
-static __always_inline bool is_loopback(const union addr *a, const bool ipv6)
+/* Loopback and unspecified addresses, which are in no network. */
+static __always_inline bool is_nowhere(const union addr *a, const bool ipv6)
 {
+	__be32 net = a->word[0] & bpf_htonl(0xff000000);
+
 	if (ipv6)
-		return addr_equal(a, &family6.loopback, true);
-	return (a->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+		return !a->half[0] && (!a->half[1] || addr_equal(a, &family6.loopback, true));
+	return !net || net == bpf_htonl(0x7f000000);
 }
 
 static __always_inline int tap_in_ip(struct __sk_buff *skb, __u64 mac, bool to_gateway, const bool ipv6)
@@ -105,7 +108,7 @@ static __always_inline int tap_in_ip(struct __sk_buff *skb, __u64 mac, bool to_g
 		return loopback_return(skb, &p);
 	if (addr_equal(&p.dst, &f->pod, ipv6))
 		return hairpin(skb, &p);
-	if (addr_in(&p.dst, f, ipv6) || is_loopback(&p.dst, ipv6))
+	if (addr_in(&p.dst, f, ipv6) || is_nowhere(&p.dst, ipv6))
 		return drop(skb, DIR_TRANSMIT, DROP_UNREACHABLE);
 	return guest_out(skb, &p, f);
 }
