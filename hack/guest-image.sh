@@ -43,7 +43,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 
-# fetch PACKAGE: prints the path of its .deb, which is kept by name and version.
+# fetch PACKAGE: prints the path of its .deb, which is kept until there is a later one.
 fetch() {
 	local version deb
 	version=$(apt-cache policy "$1" | awk '/Candidate:/ && $2 != "(none)" { print $2 }')
@@ -52,8 +52,8 @@ fetch() {
 	if [ ! -e "$deb" ]; then
 		echo "guest-image: fetching $1 $version" >&2
 		rm -f "$out/packages/$1"_*.deb
-		(cd "$work" && apt-get -q -o APT::Sandbox::User=root download "$1=$version" >/dev/null) ||
-			die "apt can't fetch $1 $version: try apt-get update"
+		(cd "$work" && apt-get -q -o APT::Sandbox::User=root download "$1=$version" >&2) ||
+			die "apt can't fetch $1 $version: apt-get update, then try again"
 		mv "$work/$1"_*.deb "$deb"
 	fi
 	echo "$deb"

@@ -100,7 +100,7 @@ func asError(problem string) error {
 	return errors.New(problem)
 }
 
-// verdictFile is named by all that could change a verdict.
+// verdictFile is named by all that could change a verdict; whose QEMU it is doesn't, once that may open the device.
 func verdictFile(c *Config, model string) (string, error) {
 	info, err := os.Stat(c.QEMU)
 	if err != nil {
@@ -110,7 +110,7 @@ func verdictFile(c *Config, model string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := fmt.Sprintln(c.QEMU, info.Size(), info.ModTime().UnixNano(), string(boot), c.Machine, model, c.UID, c.GID, kvmGroups())
+	key := fmt.Sprintln(c.QEMU, info.Size(), info.ModTime().UnixNano(), string(boot), c.Machine, model)
 	return filepath.Join(verdictDir, fmt.Sprintf("%x.json", sha256.Sum256([]byte(key)))), nil
 }
 

@@ -33,7 +33,8 @@
 //	seed.iso      the NoCloud seed
 //	disk-NAME.*   emptyDisks and overlays, which end with the VM
 //
-// The logs are cut to nothing at 1 MiB by whoever has the VM open. [Remove] deletes all of it once QEMU is gone.
+// The logs are cut to nothing at 1 MiB by whoever has the VM open, and by nobody while none has. [Remove] deletes all of it
+// once QEMU is gone.
 //
 // # Disks and their formats
 //

@@ -11,7 +11,7 @@ var (
 	// ErrNoQEMU says that QEMU, or a tool that comes with it, is missing.
 	ErrNoQEMU = errors.New("QEMU is not installed: apt-get install qemu-system-x86 qemu-utils")
 	// ErrNoKVM says that KVM was asked for and can't run a guest on this machine.
-	ErrNoKVM = errors.New("KVM can't run this guest here (--accel tcg emulates it)")
+	ErrNoKVM = errors.New("KVM can't run this guest here; acceleration auto or tcg emulates it")
 	// ErrRunning says that RunDir belongs to a VM that runs.
 	ErrRunning = errors.New("the VM runs already")
 	// ErrNotRunning says that no QEMU runs for this RunDir.

@@ -88,7 +88,7 @@ func newMonitor(ctx context.Context, conn net.Conn, observe func(qmp.Event)) (*m
 	line, err := readLine(r)
 	if !stop() {
 		conn.Close()
-		return nil, fmt.Errorf("wait for QEMU's greeting: %w", errors.Join(ErrBusy, context.Cause(ctx)))
+		return nil, fmt.Errorf("wait for QEMU's greeting: %w (%w)", ErrBusy, context.Cause(ctx))
 	}
 	var greeting message
 	if err == nil {

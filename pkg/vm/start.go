@@ -4,7 +4,6 @@ package vm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -35,7 +34,9 @@ func Start(ctx context.Context, cfg Config, log *slog.Logger) (*VM, error) {
 	defer unlock()
 	v, err := startIn(ctx, dir, &c, log)
 	if err != nil {
-		err = errors.Join(err, dir.clear())
+		if e := dir.clear(); e != nil {
+			err = fmt.Errorf("%w; and then: %w", err, e)
+		}
 		if made {
 			os.Remove(c.RunDir)
 		}
