@@ -18,7 +18,8 @@ __noinline int lo_out_error(struct __sk_buff *skb, const struct packet *p)
 	struct flow_key key;
 	struct packet q;
 
-	if (parse_quoted(skb, p, &q))
+	if (parse_quoted(skb, p, &q) || !addr_equal(&q.src, &f->loopback, p->ipv6) ||
+	    !addr_equal(&q.dst, &f->loopback, p->ipv6))
 		return PASS;
 	key_outward(&key, &q);
 	key.remote = constant(&f->gateway);

@@ -19,7 +19,11 @@ static __always_inline bool mac_allowed(__u64 mac)
 {
 	struct nic_state *s = state_of();
 
-	return s && !(mac & 1) && (!s->guest_mac || s->guest_mac == mac);
+	if (!s)
+		return false;
+	if (s->guest_mac)
+		return s->guest_mac == mac;
+	return mac && !(mac & 1) && mac != mac_of(gateway_mac); /* neither nobody's, a group's nor the gateway's */
 }
 
 static __always_inline void mac_learn(__u64 mac)
@@ -120,6 +124,9 @@ int tapir_tap_in(struct __sk_buff *skb)
 	bool to_gateway;
 	__u64 mac;
 
+	/* The stack's own broadcast on the tap, looped back to it: not the guest's, and without a MAC header. */
+	if (skb->pkt_type == PACKET_LOOPBACK)
+		return PASS;
 	if ((void *)(eth + 1) > end_of(skb))
 		return drop(skb, DIR_TRANSMIT, DROP_MALFORMED);
 	mac = mac_of(eth->h_source);
