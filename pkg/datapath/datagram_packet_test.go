@@ -18,8 +18,11 @@ type datagram struct {
 	src, dst     netip.Addr
 	sport, dport uint16 // ICMP: the id, in sport for a query, in dport for an answer
 	ttl, tos     uint8
-	id           uint16 // IPv4
+	label        uint32 // IPv6
+	id           uint16 // of the datagram, for reassembly
 	dontFragment bool   // IPv4
+	more         bool   // IPv4: not the last fragment
+	offset       int    // IPv4: of a fragment
 	options      []layers.IPv4Option
 	extensions   []extension // IPv6
 	data         []byte
@@ -36,9 +39,10 @@ func (d datagram) ports(sport, dport int) datagram {
 	d.sport, d.dport = uint16(sport), uint16(dport)
 	return d
 }
-func (d datagram) as(k kind) datagram       { d.kind = k; return d }
-func (d datagram) hop() datagram            { d.ttl--; return d }
-func (d datagram) lives(ttl uint8) datagram { d.ttl = ttl; return d }
+func (d datagram) as(k kind) datagram          { d.kind = k; return d }
+func (d datagram) hop() datagram               { d.ttl--; return d }
+func (d datagram) lives(ttl uint8) datagram    { d.ttl = ttl; return d }
+func (d datagram) numbered(id uint16) datagram { d.id = id; return d }
 
 // answer is what the receiver sends back.
 func (d datagram) answer() datagram {
@@ -59,19 +63,49 @@ func (d datagram) bytes(t testing.TB) []byte {
 		}
 		header = &layers.IPv6{
 			Version: 6, SrcIP: d.src.AsSlice(), DstIP: d.dst.AsSlice(), NextHeader: next, HopLimit: d.ttl,
-			TrafficClass: d.tos, FlowLabel: 0x54321,
+			TrafficClass: d.tos, FlowLabel: d.label,
 		}
 	} else {
 		v4 := &layers.IPv4{
 			Version: 4, SrcIP: d.src.AsSlice(), DstIP: d.dst.AsSlice(), Protocol: proto, TTL: d.ttl,
-			TOS: d.tos, Id: d.id, Options: d.options,
+			TOS: d.tos, Id: d.id, Options: d.options, FragOffset: uint16(d.offset / 8),
 		}
 		if d.dontFragment {
-			v4.Flags = layers.IPv4DontFragment
+			v4.Flags |= layers.IPv4DontFragment
+		}
+		if d.more {
+			v4.Flags |= layers.IPv4MoreFragments
 		}
 		header = v4
 	}
 	return frame(t, append(append([]gopacket.SerializableLayer{header}, parts...), gopacket.Payload(d.data))...)
+}
+
+// fragments cuts the packet into pieces of size bytes, a multiple of 8. Extension headers go into
+// the pieces.
+func (d datagram) fragments(t testing.TB, size int) (pieces []datagram) {
+	t.Helper()
+	whole, header := d.bytes(t), 20
+	proto := layers.IPProtocol(whole[9])
+	if d.ipv6() {
+		proto, header = layers.IPProtocol(whole[6]), 40
+	}
+	for offset := 0; offset < len(whole)-header; offset += size {
+		piece, end := d, min(header+offset+size, len(whole))
+		piece.kind, piece.data, piece.extensions = raw(proto), whole[header+offset:end], nil
+		if d.ipv6() {
+			flags := uint16(offset)
+			if end < len(whole) {
+				flags |= 1
+			}
+			body := binary.BigEndian.AppendUint16([]byte{0, 0}, flags)
+			piece.extensions = []extension{{layers.IPProtocolIPv6Fragment, binary.BigEndian.AppendUint32(body, uint32(d.id))}}
+		} else {
+			piece.offset, piece.more = offset, end < len(whole)
+		}
+		pieces = append(pieces, piece)
+	}
+	return pieces
 }
 
 func tcp(flags layers.TCP) kind {

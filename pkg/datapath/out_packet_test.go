@@ -14,16 +14,18 @@ type addressFamily struct {
 	guest, gateway, pod, loopback netip.Addr
 	neighbour                     netip.Addr // in the guest's private network, nobody's
 	remote, other                 netip.Addr // outside
-	icmp                          layers.IPProtocol
+	group, nobody                 netip.Addr
 }
 
 func families() map[string]addressFamily {
 	a := testAddresses(true, true)
 	return map[string]addressFamily{
 		"IPv4": {a.Guest4, a.Gateway4, a.Pod4, loopback4, netip.MustParseAddr("10.0.2.77"),
-			remote4, netip.MustParseAddr("198.51.100.3"), layers.IPProtocolICMPv4},
+			remote4, netip.MustParseAddr("198.51.100.3"),
+			netip.MustParseAddr("224.0.0.251"), netip.IPv4Unspecified()},
 		"IPv6": {a.Guest6, a.Gateway6, a.Pod6, netip.IPv6Loopback(), netip.MustParseAddr("fd10:0:2::77"),
-			remote6, netip.MustParseAddr("2001:db8:1::3"), layers.IPProtocolICMPv6},
+			remote6, netip.MustParseAddr("2001:db8:1::3"),
+			netip.MustParseAddr("ff02::fb"), netip.IPv6Unspecified()},
 	}
 }
 
@@ -36,7 +38,7 @@ func eachFamily(t *testing.T, f func(*testing.T, addressFamily)) {
 // packet is one with an odd length, so that checksums end in half a word.
 func packet(k kind, src, dst netip.Addr, sport, dport int) datagram {
 	return datagram{kind: k, src: src, dst: dst, sport: uint16(sport), dport: uint16(dport), ttl: 64, id: 0x1234,
-		data: []byte("twenty-one odd bytes!")}
+		label: 0x54321, data: []byte("twenty-one odd bytes!")}
 }
 
 func TestPacketFromGuestToOutside(t *testing.T) {

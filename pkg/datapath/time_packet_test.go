@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"encoding/binary"
+	"testing"
+)
+
+// The rig's clock stands still. Instead, what the programs have written is made older.
+
+// epochShift is the length of an epoch of a port space, as specialise sets it.
+func epochShift(t testing.TB, class uint8) uint8 {
+	t.Helper()
+	unit, err := clockUnit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return epochShifts(unit)[class]
+}
+
+// The port spaces and their words in the owners map, as bpf/types.h and bpf/owners.h have them.
+const (
+	classTCP, classUDP, classICMP, classOther = 0, 1, 2, 3
+
+	ownerWords = 65536 / 8
+)
+
+func classOf(proto, ipv6 uint8) uint8 {
+	switch {
+	case proto == 6:
+		return classTCP
+	case proto == 17:
+		return classUDP
+	case proto == 1 && ipv6 == 0, proto == 58 && ipv6 == 1:
+		return classICMP
+	}
+	return classOther
+}
+
+// age lets epochs pass, of every port space at once.
+func (r *rig) age(t testing.TB, epochs uint32) {
+	t.Helper()
+	r.eachOwnerWord(t, func(class uint8, word uint64) uint64 {
+		if word == 0 {
+			return 0
+		}
+		return word - uint64(epochs)<<32
+	})
+	for _, key := range keysOf[masqueradeFlowKey](t, r.Flows) {
+		var f masqueradeFlow
+		if err := r.Flows.Lookup(key, &f); err != nil {
+			t.Fatal(err)
+		}
+		f.Epoch -= epochs
+		f.Seen -= epochs << epochShift(t, classOf(key.Proto, key.Ipv6))
+		if err := r.Flows.Put(key, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range keysOf[masqueradeFlowKey](t, r.Contested) {
+		var c masqueradeContest
+		if err := r.Contested.Lookup(key, &c); err != nil {
+			t.Fatal(err)
+		}
+		c.Seen -= epochs << epochShift(t, classOf(key.Proto, key.Ipv6))
+		if err := r.Contested.Put(key, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// eachOwnerWord changes the words of the owners map.
+func (r *rig) eachOwnerWord(t testing.TB, change func(class uint8, word uint64) uint64) {
+	t.Helper()
+	all := make([]byte, r.owners.Size())
+	if _, err := r.owners.ReadAt(all, 0); err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(all) / 8 {
+		word := binary.NativeEndian.Uint64(all[8*i:])
+		binary.NativeEndian.PutUint64(all[8*i:], change(uint8(i/ownerWords%masqueradeClasses), word))
+	}
+	if _, err := r.owners.WriteAt(all, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ownEverything gives a side every port towards everybody.
+func (r *rig) ownEverything(t testing.TB, side masqueradeSide) {
+	t.Helper()
+	bits := uint64(0xff) << 8
+	if side == masqueradeSideSIDE_GUEST {
+		bits = 0xff << 24
+	}
+	var epochs [masqueradeClasses]uint64
+	for class := range epochs {
+		epochs[class] = rigClock >> epochShift(t, uint8(class))
+	}
+	r.eachOwnerWord(t, func(class uint8, _ uint64) uint64 { return epochs[class]<<32 | bits })
+}
