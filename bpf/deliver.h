@@ -11,6 +11,10 @@
 #define PASS (-1)
 #define SHOT 2
 
+/* skb->pkt_type; linux/if_packet.h can't be had without the C library. */
+#define PACKET_HOST 0
+#define PACKET_LOOPBACK 5
+
 static __always_inline void count(enum direction dir, __u32 bytes)
 {
 	__u32 index = dir;

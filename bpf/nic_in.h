@@ -146,7 +146,7 @@ SEC("tc")
 int tapir_nic_in(struct __sk_buff *skb)
 {
 	/* Broadcast, multicast and what is for another host is none of ours. */
-	if (skb->pkt_type != 0 /* PACKET_HOST */)
+	if (skb->pkt_type != PACKET_HOST)
 		return PASS;
 	if (has_ipv4 && skb->protocol == bpf_htons(ETH_P_IP))
 		return nic_in_ip(skb, false);
