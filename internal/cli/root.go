@@ -4,7 +4,6 @@ package cli
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -29,9 +28,9 @@ func New() *cobra.Command {
 		Long: `Tapir runs virtual machines from kubevirt.io/v1 manifests and moves their packets with eBPF
 programs between the VM's tap device and the pod's NIC: no nftables rule, no Linux bridge.
 
-  run, stop, console    virtual machines on this host, without Kubernetes
-  attach, detach        the datapath for any tap in any network namespace
-  status, flows, drops  what is attached, and what its packets do`,
+    run, stop, console    virtual machines on this host, without Kubernetes
+    attach, detach        the datapath for any tap in any network namespace
+    status, flows, drops  what is attached, and what its packets do`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true, // the date would change docs/cli at every generation
@@ -44,9 +43,4 @@ programs between the VM's tap device and the pod's NIC: no nftables rule, no Lin
 		versionCommand(),
 	)
 	return root
-}
-
-// logger returns the log of a verb that stays in the foreground.
-func logger(cmd *cobra.Command) *slog.Logger {
-	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 }
