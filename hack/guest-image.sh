@@ -95,6 +95,7 @@ cp -L "$("$loader" --list "$root/usr/sbin/dhcpcd" | awk '$1 == "libc.so.6" { pri
 
 (cd "$root" && find . | sort | cpio -o -H newc --quiet --owner 0:0) | gzip -1 >"$work/initrd.gz"
 rm -f "$out/stamp"
+chmod 644 "$work"/kernel/boot/vmlinuz-* "$work/initrd.gz" # QEMU's user reads them
 mv "$work"/kernel/boot/vmlinuz-* "$out/vmlinuz"
 mv "$work/initrd.gz" "$out/initrd.gz"
 echo "$stamp" >"$out/stamp"

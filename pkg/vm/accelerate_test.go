@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openKVM puts a /dev/kvm that anyone may open into a mount namespace of the calling thread, which ends with the test.
-func openKVM(t *testing.T) {
+// OpenKVM puts a /dev/kvm that anyone may open into a mount namespace of the calling thread, which ends with the test.
+func OpenKVM(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread()
 	node := filepath.Join(t.TempDir(), "kvm")
@@ -84,7 +84,7 @@ func TestAccelerate(t *testing.T) {
 }
 
 func TestWhoMayOpenKVM(t *testing.T) {
-	openKVM(t)
+	OpenKVM(t)
 	if err := kvmOpens(65534, 65534); err != nil {
 		t.Error(err)
 	}
@@ -114,7 +114,7 @@ func TestWhoMayOpenKVM(t *testing.T) {
 }
 
 func TestVerdictIsRemembered(t *testing.T) {
-	openKVM(t)
+	OpenKVM(t)
 	c := withQEMU(t)
 	c.Machine, c.CPUModel = "pc", "host" // which no other test takes: we tamper with the verdict
 	file, err := verdictFile(&c, c.CPUModel)
@@ -147,7 +147,7 @@ func TestVerdictIsRemembered(t *testing.T) {
 
 // An honest Auto: where it takes KVM, KVM can be asked for, and where it doesn't, that is refused with the reason.
 func TestAutoAndKVMAgree(t *testing.T) {
-	openKVM(t)
+	OpenKVM(t)
 	auto, kvm := withQEMU(t), withQEMU(t)
 	kvm.Acceleration = KVM
 	got, reason, err := accelerate(t.Context(), &auto)

@@ -22,7 +22,6 @@ func TestRunningVM(t *testing.T) {
 	c := guest.Config(t)
 	c.Cores, c.RNG = 2, true
 	c.UUID = "6d6a2b58-4a12-4b1c-9c8a-7a2d2c1c9b11"
-	c.Acceleration = vm.Auto
 	g := guest.Boot(t, c)
 
 	t.Run("console", func(t *testing.T) {
@@ -75,6 +74,16 @@ func TestRunningVM(t *testing.T) {
 		}
 		g.Run("true")
 	})
+}
+
+// Whatever Auto decides on a machine with a /dev/kvm that opens, a kernel boots with it.
+func TestAutoBoots(t *testing.T) {
+	t.Parallel()
+	vm.OpenKVM(t)
+	c := guest.Config(t)
+	c.Acceleration = vm.Auto
+	g := guest.Boot(t, c)
+	t.Logf("booted with %s", g.VM.Acceleration())
 }
 
 // unprivileged looks at what a QEMU could do if it were taken over.
