@@ -97,6 +97,16 @@ static __always_inline __be16 port_allocate(struct flow_key *key, __u8 side, __b
 	return 0;
 }
 
+/* Does the side's port stand on the wire for the other side already, or for another port of its own? */
+static __always_inline bool port_taken(struct flow_key *key, __u8 side, __u32 now)
+{
+	struct contest *c = contested_find(key, 0, now);
+
+	if (c)
+		return c->side != side || c->port != key->local_port;
+	return owners_of(key, now) & 1 << (side == SIDE_GUEST ? SIDE_POD : SIDE_GUEST);
+}
+
 /*
  * The slow path of what leaves: the wire port for a packet of this side, -1 when there is none. On return key is
  * that of the flow on the wire. The side may keep its port unless the other side has used it towards this
@@ -119,8 +129,7 @@ __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 clai
 		c = contested_find(key, 0, now);
 		if (c)
 			c->seen = now;
-	} else if (claims && class != CLASS_OTHER &&
-		   owners_of(key, now) & 1 << (side == SIDE_GUEST ? SIDE_POD : SIDE_GUEST)) {
+	} else if (claims && class != CLASS_OTHER && port_taken(key, side, now)) {
 		f = bpf_map_lookup_elem(&flows, key);
 		if (f && f->side == side && f->port == own) {
 			contested_put(key, side, own, own, now);
