@@ -6,12 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"reflect"
 	"time"
 
-	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 )
 
@@ -22,12 +18,10 @@ func Attach(cfg Config) (*NIC, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("attaching %s: %w", cfg.Tap, err)
 	}
+	go embedded() // is needed later, and takes a while
 	var nic *NIC
 	err := inNetNS(cfg.NetNS, func(cookie uint64) error {
-		if err := prepareStore(); err != nil {
-			return err
-		}
-		unlock, err := lock()
+		unlock, err := openStore()
 		if err != nil {
 			return err
 		}
@@ -42,45 +36,76 @@ func Attach(cfg Config) (*NIC, error) {
 }
 
 // attachHere works in the pod's namespace, under the lock.
-func attachHere(cfg *Config, key string, start time.Time) (_ *NIC, err error) {
+func attachHere(cfg *Config, key string, start time.Time) (*NIC, error) {
 	was, err := readRecord(key)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	if errors.Is(err, fs.ErrNotExist) {
+		err = refuseSecond(key)
 	}
-	podNIC, err := netlink.LinkByName(cfg.NIC)
-	if err != nil {
-		return nil, fmt.Errorf("finding the pod NIC %s in %s: %w", cfg.NIC, cfg.NetNS, err)
-	}
-	addresses, err := findAddresses(cfg, podNIC)
 	if err != nil {
 		return nil, err
 	}
-	rec := &record{Config: *cfg, Programs: programsDigest(), Sysctls: map[string]string{}, Attached: start}
-	if was != nil {
-		rec.MadeTap, rec.Sysctls, rec.Attached = was.MadeTap, was.Sysctls, was.Attached
-	} else {
-		if err := refuseSecond(key, cfg); err != nil {
+	rec, tap, err := plan(cfg, was, start)
+	if err != nil {
+		return nil, err
+	}
+	if err := rec.write(key); err != nil {
+		return nil, err
+	}
+	nic, err := carryOut(key, rec, was, tap)
+	if err == nil {
+		rec.Programs, rec.TookMS = programsDigest(), float64(time.Since(start).Microseconds())/1000
+		if err = rec.write(key); err == nil {
+			return nic, nil
+		}
+		nic.Close()
+	}
+	if was == nil {
+		return nil, errors.Join(err, undo(key, rec))
+	}
+	return nil, errors.Join(err, rec.fallBack(was).write(key))
+}
+
+// refuseSecond: a pod's addresses serve one guest.
+func refuseSecond(key string) error {
+	keys, err := attachedKeys()
+	if err != nil {
+		return err
+	}
+	for _, other := range keys {
+		if cookieOf(other) != cookieOf(key) {
+			continue
+		}
+		if r, err := readRecord(other); err == nil {
+			return fmt.Errorf("%w: %s already serves %s, and a pod has one masqueraded guest: detach that first", ErrInvalid, r.Config.NIC, r.Config.Tap)
+		}
+	}
+	return nil
+}
+
+// carryOut does what rec says; tap is nil where it must be made. What is in place already stays.
+func carryOut(key string, rec, was *record, tap *netlink.Tuntap) (*NIC, error) {
+	if tap == nil {
+		var err error
+		if tap, err = makeTap(&rec.Config); err != nil {
 			return nil, err
 		}
-		defer func() {
-			if err != nil {
-				err = errors.Join(err, undo(key, rec))
-			}
-		}()
+		rec.Constants.TapIndex = tap.Attrs().Index
 	}
-	tap, made, err := ensureTap(cfg)
-	if err != nil {
-		return nil, err
+	if was == nil || !was.runs(key, rec) {
+		return replacePrograms(key, rec, was, tap)
 	}
-	rec.MadeTap = rec.MadeTap || made
-	rec.Constants = constants{Addresses: addresses, NICIndex: podNIC.Attrs().Index, TapIndex: tap.Attrs().Index}
 	if err := setUpPod(tap, rec); err != nil {
 		return nil, err
 	}
-	if was != nil && was.Programs == rec.Programs && reflect.DeepEqual(was.Constants, rec.Constants) && was.Config.Flows == cfg.Flows {
-		return updateMaps(key, rec, start)
+	nic, err := openNIC(key, rec)
+	if err != nil {
+		return nil, err
 	}
-	return replacePrograms(key, rec, start)
+	if err := setState(&nic.maps, rec.Config.Ports, rec.Config.MAC); err != nil {
+		nic.Close()
+		return nil, err
+	}
+	return nic, nil
 }
 
 // setUpPod prepares tap and sysctls; everything it does is idempotent.
@@ -92,110 +117,18 @@ func setUpPod(tap *netlink.Tuntap, rec *record) error {
 	if err != nil {
 		return fmt.Errorf("setting the loopback device up: %w", err)
 	}
-	if rec.Constants.Addresses.Pod4.IsValid() {
-		if err := setSysctls(loopbackSysctls, rec.Sysctls); err != nil {
+	addresses := rec.Constants.Addresses
+	if addresses.Pod4.IsValid() {
+		if err := setSysctls(podSysctls()); err != nil {
 			return err
 		}
 	}
-	if err := setSysctls(tapSysctls(rec.Config.Tap), rec.Sysctls); err != nil {
+	sysctls := tapSysctls(rec.Config.Tap)
+	if !addresses.Pod6.IsValid() {
+		sysctls = sysctls[:len(sysctls)-1] // IPv6 may stay off
+	}
+	if err := setSysctls(sysctls); err != nil {
 		return err
 	}
-	return configureTap(tap, rec.Constants.Addresses)
-}
-
-// updateMaps is what attaching again comes to when only ports or the guest's MAC changed.
-func updateMaps(key string, rec *record, start time.Time) (*NIC, error) {
-	nic, err := openNIC(key, rec)
-	if err != nil {
-		return nil, err
-	}
-	if err := setState(&nic.maps, rec.Config.Ports, rec.Config.MAC); err != nil {
-		nic.Close()
-		return nil, err
-	}
-	return nic, nic.remember(start)
-}
-
-// replacePrograms loads the programs for rec and hangs them in the place of what is there, with the maps that are.
-func replacePrograms(key string, rec *record, start time.Time) (*NIC, error) {
-	dir := pinDir(key)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the directory for pins: %w", err)
-	}
-	spec, err := specialise(&rec.Constants, rec.Config.Flows)
-	if err != nil {
-		return nil, err
-	}
-	reuse, err := reusableMaps(dir, spec)
-	defer closeMaps(reuse)
-	if err != nil {
-		return nil, err
-	}
-	objs, err := load(spec, reuse)
-	if err != nil {
-		return nil, err
-	}
-	nic := &NIC{key: key, record: rec, maps: objs.masqueradeMaps, clock: objs.TapirClock}
-	fail := func(err error) (*NIC, error) {
-		return nil, errors.Join(err, objs.Close())
-	}
-	if err := setState(&nic.maps, rec.Config.Ports, rec.Config.MAC); err != nil {
-		return fail(err)
-	}
-	for _, h := range hooks(&rec.Constants, objs) {
-		if err := h.hang(dir); err != nil {
-			return fail(err)
-		}
-	}
-	if err := pinObjects(dir, objs); err != nil {
-		return fail(err)
-	}
-	for _, p := range []*ebpf.Program{objs.TapirNicOut, objs.TapirNicIn, objs.TapirLoOut, objs.TapirTapIn} {
-		p.Close() // the links hold them
-	}
-	return nic, nic.remember(start)
-}
-
-// refuseSecond: a pod NIC serves one guest.
-func refuseSecond(key string, cfg *Config) error {
-	keys, err := attachedKeys()
-	if err != nil {
-		return err
-	}
-	cookie, _ := splitKey(key)
-	for _, other := range keys {
-		if c, _ := splitKey(other); c != cookie {
-			continue
-		}
-		if r, err := readRecord(other); err == nil && r.Config.NIC == cfg.NIC {
-			return fmt.Errorf("%w: %s already serves %s: detach that first", ErrInvalid, cfg.NIC, r.Config.Tap)
-		}
-	}
-	return nil
-}
-
-func (n *NIC) remember(start time.Time) error {
-	n.record.TookMS = float64(time.Since(start).Microseconds()) / 1000
-	return n.record.write(n.key)
-}
-
-// reusableMaps opens the pinned maps that new programs take over: all whose layout is still the same. The flow table
-// is a cache, so one of another size simply takes its place.
-func reusableMaps(dir string, spec *ebpf.CollectionSpec) (map[string]*ebpf.Map, error) {
-	reuse := map[string]*ebpf.Map{}
-	for name := range pinnedMaps(&masqueradeMaps{}) {
-		m, err := ebpf.LoadPinnedMap(filepath.Join(dir, name), nil)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return reuse, fmt.Errorf("opening the pinned map %s: %w", name, err)
-		}
-		if spec.Maps[name].Compatible(m) != nil {
-			m.Close()
-			continue
-		}
-		reuse[name] = m
-	}
-	return reuse, nil
+	return beGateway(tap, rec)
 }

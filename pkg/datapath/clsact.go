@@ -5,8 +5,10 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/containernetworking/plugins/pkg/netlinksafe"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -35,49 +37,107 @@ func (h *hook) filter() *netlink.BpfFilter {
 	}
 }
 
-// attachFilter is the fallback for kernels without TCX: a filter on the clsact qdisc, which the device holds, so there
-// is nothing to pin. Replacing a filter swaps its program under RCU: no packet is missed.
-func (h *hook) attachFilter() error {
-	clsact := &netlink.GenericQdisc{
-		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: h.ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT},
+func clsact(ifindex int) netlink.Qdisc {
+	return &netlink.GenericQdisc{
+		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT},
 		QdiscType:  "clsact",
 	}
-	if err := netlink.QdiscAdd(clsact); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("adding a clsact qdisc: %w", err)
+}
+
+// attachFilter is the fallback for kernels without TCX: a filter on the clsact qdisc, which the device holds, so there
+// is nothing to pin. Replacing a filter swaps its program under RCU: no packet is missed.
+func (h *hook) attachFilter(key string, rec *record, program *ebpf.Program) error {
+	if err := h.ensureClsact(key, rec); err != nil {
+		return err
 	}
 	f := h.filter()
-	f.Fd = h.program.FD()
+	f.Fd = program.FD()
 	if err := netlink.FilterReplace(f); err != nil {
 		return fmt.Errorf("adding a clsact filter: %w", err)
 	}
 	return nil
 }
 
-// removeFilter takes the filter away, and the qdisc when nothing else hangs on it. What is gone already is no error.
-func (h *hook) removeFilter() error {
-	err := netlink.FilterDel(h.filter())
-	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENODEV) {
-		return fmt.Errorf("removing the filter %s: %w", h.name, err)
+// ensureClsact adds the qdisc where it is missing, and writes down first that it is ours to remove.
+func (h *hook) ensureClsact(key string, rec *record) error {
+	device, err := h.device()
+	if device == nil {
+		return errors.Join(err, unix.ENODEV)
+	}
+	qdiscs, err := netlinksafe.QdiscList(device)
+	if err != nil {
+		return fmt.Errorf("listing qdiscs: %w", err)
+	}
+	if slices.ContainsFunc(qdiscs, func(q netlink.Qdisc) bool { return q.Type() == "clsact" }) {
+		return nil
+	}
+	rec.Qdiscs = append(rec.Qdiscs, h.ifindex)
+	if err := rec.write(key); err != nil {
+		return err
+	}
+	if err := netlink.QdiscAdd(clsact(h.ifindex)); err != nil {
+		return fmt.Errorf("adding a clsact qdisc: %w", err)
+	}
+	return nil
+}
+
+// device finds the hook's device; nil when it is gone, or was never made.
+func (h *hook) device() (netlink.Link, error) {
+	if h.ifindex == 0 {
+		return nil, nil
+	}
+	device, err := netlink.LinkByIndex(h.ifindex)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil, nil
 	}
 	if err != nil {
-		return nil // no such filter: it was a TCX link
+		return nil, fmt.Errorf("finding device %d: %w", h.ifindex, err)
 	}
-	link, err := netlink.LinkByIndex(h.ifindex)
+	return device, nil
+}
+
+// hasFilter tells whether Tapir's filter is there.
+func (h *hook) hasFilter() (bool, error) {
+	device, err := h.device()
+	if device == nil {
+		return false, err
+	}
+	filters, err := netlinksafe.FilterList(device, h.filter().Parent)
 	if err != nil {
-		return nil // the device went in the meantime
+		return false, fmt.Errorf("listing filters of %s: %w", device.Attrs().Name, err)
+	}
+	return slices.ContainsFunc(filters, func(f netlink.Filter) bool {
+		bpf, ok := f.(*netlink.BpfFilter)
+		return ok && bpf.Name == h.name && bpf.Handle == filterHandle && bpf.Priority == filterPriority
+	}), nil
+}
+
+// removeFilter takes the filter away, and the qdisc where it is ours and nothing else hangs on it.
+func (h *hook) removeFilter(rec *record) error {
+	found, err := h.hasFilter()
+	if err != nil {
+		return err
+	}
+	if found {
+		if err := netlink.FilterDel(h.filter()); err != nil {
+			return fmt.Errorf("removing the clsact filter: %w", err)
+		}
+	}
+	if !slices.Contains(rec.Qdiscs, h.ifindex) {
+		return nil
+	}
+	device, err := h.device()
+	if device == nil {
+		return err
 	}
 	for _, parent := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
-		rest, err := netlink.FilterList(link, parent)
+		rest, err := netlinksafe.FilterList(device, parent)
 		if err != nil || len(rest) > 0 {
 			return err
 		}
 	}
-	clsact := &netlink.GenericQdisc{
-		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: h.ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT},
-		QdiscType:  "clsact",
-	}
-	if err := netlink.QdiscDel(clsact); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("removing the clsact qdisc: %w", err)
+	if err := netlink.QdiscDel(clsact(h.ifindex)); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("removing the clsact qdisc of %s: %w", device.Attrs().Name, err)
 	}
 	return nil
 }

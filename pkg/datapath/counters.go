@@ -4,7 +4,6 @@ package datapath
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -119,10 +118,7 @@ func sumCounter(m *ebpf.Map, index uint32) (t Traffic, err error) {
 
 // LinkCounters reads the tap's statistics. What a tap transmits, the guest receives.
 func (n *NIC) LinkCounters() (c LinkCounters, err error) {
-	err = inNetNS(n.record.Config.NetNS, func(cookie uint64) error {
-		if want, _ := splitKey(n.key); strconv.FormatUint(cookie, 16) != want {
-			return fmt.Errorf("%s is another namespace by now", n.record.Config.NetNS)
-		}
+	err = n.inPod(func() error {
 		tap, err := netlink.LinkByName(n.record.Config.Tap)
 		if err != nil {
 			return fmt.Errorf("reading the statistics of %s: %w", n.record.Config.Tap, err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
@@ -15,10 +14,7 @@ import (
 // Detach removes all that Attach made. What is gone already, the namespace included, is no error.
 func Detach(netns, tap string) error {
 	err := inNetNS(netns, func(cookie uint64) error {
-		if err := prepareStore(); err != nil {
-			return err
-		}
-		unlock, err := lock()
+		unlock, err := openStore()
 		if err != nil {
 			return err
 		}
@@ -46,28 +42,31 @@ func Detach(netns, tap string) error {
 // trying again finds what is left.
 func undo(key string, rec *record) error {
 	var errs []error
-	for _, h := range hooks(&rec.Constants, &masqueradeObjects{}) {
-		if h.ifindex != 0 {
-			errs = append(errs, h.removeFilter())
-		}
+	for _, h := range hooks(&rec.Constants) {
+		errs = append(errs, h.remove(pinDir(key), rec))
 	}
-	errs = append(errs, removePins(pinDir(key)))
-	tap, err := netlink.LinkByName(rec.Config.Tap)
-	switch {
-	case errors.As(err, &netlink.LinkNotFoundError{}):
-	case err != nil:
-		errs = append(errs, fmt.Errorf("finding tap %s: %w", rec.Config.Tap, err))
-	case rec.MadeTap:
-		errs = append(errs, netlink.LinkDel(tap))
-	case rec.Constants.Addresses != nil:
-		errs = append(errs, unconfigureTap(tap, rec.Constants.Addresses))
-	}
-	errs = append(errs, restoreSysctls(rec.Sysctls))
+	errs = append(errs, removePins(pinDir(key)), rec.undoTap(), restoreSysctls(rec.Sysctls))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if err := os.Remove(recordPath(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the record: %w", err)
+	return removeRecord(key)
+}
+
+// undoTap removes the tap, or, where it was there before Attach, makes it what it was. Another one that has come in
+// its place is left alone.
+func (r *record) undoTap() error {
+	tap, err := tapByName(r.Config.Tap)
+	if errors.As(err, &netlink.LinkNotFoundError{}) || err == nil && !r.knows(tap) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.Tap != nil {
+		return r.Tap.restore(tap, r.Given)
+	}
+	if err := netlink.LinkDel(tap); err != nil {
+		return fmt.Errorf("removing tap %s: %w", r.Config.Tap, err)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (n *NIC) Flows() ([]Flow, error) {
 		return max(0, time.Duration(int32(now-clock))) * unit
 	}
 	flows := []Flow{}
-	err = n.eachFlow(func(k *masqueradeFlowKey, v *masqueradeFlow) {
+	err = eachFlow(n.maps.Flows, func(k *masqueradeFlowKey, v *masqueradeFlow) {
 		flows = append(flows, Flow{
 			Proto:      protocolName(k.Proto),
 			Owner:      sideNames[masqueradeSide(v.Side)],
@@ -97,12 +97,12 @@ func (n *NIC) ownerAddress(side masqueradeSide, ipv6 bool) netip.Addr {
 
 // eachFlow walks the table in batches where the kernel has them: a walk by key restarts whenever the LRU evicts
 // the entry that it stands on.
-func (n *NIC) eachFlow(f func(*masqueradeFlowKey, *masqueradeFlow)) error {
+func eachFlow(table *ebpf.Map, f func(*masqueradeFlowKey, *masqueradeFlow)) error {
 	const batch = 1024
 	keys, values := make([]masqueradeFlowKey, batch), make([]masqueradeFlow, batch)
 	var cursor ebpf.MapBatchCursor
 	for {
-		got, err := n.maps.Flows.BatchLookup(&cursor, keys, values, nil)
+		got, err := table.BatchLookup(&cursor, keys, values, nil)
 		for i := range got {
 			f(&keys[i], &values[i])
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/cilium/ebpf"
@@ -14,30 +13,33 @@ import (
 
 // hook is one place in the pod where a program hangs.
 type hook struct {
-	name    string // also the program's
+	name    string // the program's
 	ifindex int
 	attach  ebpf.AttachType // AttachTCXIngress or AttachTCXEgress
-	program *ebpf.Program
-}
-
-// hooks lists a NIC's, in the order in which they are attached: who watches the pod's own flows and takes the
-// answers comes before who lets the guest speak.
-func hooks(c *constants, objs *masqueradeObjects) []hook {
-	return []hook{
-		{masqueradeProgTapirNicOut, c.NICIndex, ebpf.AttachTCXEgress, objs.TapirNicOut},
-		{masqueradeProgTapirNicIn, c.NICIndex, ebpf.AttachTCXIngress, objs.TapirNicIn},
-		{masqueradeProgTapirLoOut, loopbackIndex, ebpf.AttachTCXEgress, objs.TapirLoOut},
-		{masqueradeProgTapirTapIn, c.TapIndex, ebpf.AttachTCXIngress, objs.TapirTapIn},
-	}
 }
 
 const loopbackIndex = 1 // LOOPBACK_IFINDEX in net/net_namespace.h
 
+var loopbackHook = hook{masqueradeProgTapirLoOut, loopbackIndex, ebpf.AttachTCXEgress}
+
+// hooks lists a NIC's, in the order in which they are attached: who watches the pod's own flows and takes the
+// answers comes before who lets the guest speak.
+func hooks(c *constants) []hook {
+	return []hook{
+		{masqueradeProgTapirNicOut, c.NICIndex, ebpf.AttachTCXEgress},
+		{masqueradeProgTapirNicIn, c.NICIndex, ebpf.AttachTCXIngress},
+		loopbackHook,
+		{masqueradeProgTapirTapIn, c.TapIndex, ebpf.AttachTCXIngress},
+	}
+}
+
+func (h *hook) pin(dir string) string { return filepath.Join(dir, "link_"+h.name) }
+
 // hang attaches the program, in the calling thread's namespace, in the place of what Tapir had there before.
-func (h *hook) hang(dir string) error {
-	err := h.attachTCX(filepath.Join(dir, "link_"+h.name))
+func (h *hook) hang(key string, rec *record, program *ebpf.Program) error {
+	err := h.attachTCX(h.pin(pinDir(key)), program)
 	if errors.Is(err, ebpf.ErrNotSupported) {
-		err = h.attachFilter()
+		err = h.attachFilter(key, rec, program)
 	}
 	if err != nil {
 		return fmt.Errorf("attaching %s: %w", h.name, err)
@@ -45,22 +47,33 @@ func (h *hook) hang(dir string) error {
 	return nil
 }
 
-// removePins unpins all that is below dir: links without another holder are detached by that, maps freed.
-func removePins(dir string) error {
-	entries, err := os.ReadDir(dir)
+// remove takes the hook's program away. What is gone already is no error.
+func (h *hook) remove(dir string, rec *record) error {
+	err := detachTCX(h.pin(dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		err = h.removeFilter(rec)
 	}
 	if err != nil {
-		return fmt.Errorf("listing pins: %w", err)
-	}
-	for _, e := range entries {
-		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing pin: %w", err)
-		}
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the directory of pins: %w", err)
+		return fmt.Errorf("removing %s: %w", h.name, err)
 	}
 	return nil
+}
+
+// hangs tells whether the hook's program is where it belongs. A filter is looked for in the calling thread's namespace.
+func (h *hook) hangs(dir string) bool {
+	alive, err := h.tcxAlive(h.pin(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		found, err := h.hasFilter()
+		return err == nil && found
+	}
+	return err == nil && alive
+}
+
+func allHang(dir string, c *constants) bool {
+	for _, h := range hooks(c) {
+		if !h.hangs(dir) {
+			return false
+		}
+	}
+	return true
 }

@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"sync"
 
 	"github.com/cilium/ebpf"
 )
@@ -40,12 +42,16 @@ func familyOf(guest, pod, gateway, loopback netip.Addr, prefix netip.Prefix) (f 
 	return f
 }
 
-// specialise reads the embedded programs and sets the constants of one NIC in them.
+// embedded is what bpf2go compiled into this binary. Callers change copies of it.
+var embedded = sync.OnceValues(loadMasquerade)
+
+// specialise sets the constants of one NIC in the programs.
 func specialise(c *constants, flows int) (*ebpf.CollectionSpec, error) {
-	spec, err := loadMasquerade()
+	spec, err := embedded()
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded programs: %w", err)
 	}
+	spec = spec.Copy()
 	spec.Maps[masqueradeMapFlows].MaxEntries = uint32(flows)
 	unit, err := clockUnit()
 	if err != nil {
@@ -74,15 +80,68 @@ func specialise(c *constants, flows int) (*ebpf.CollectionSpec, error) {
 	return spec, nil
 }
 
-// load makes the programs of one NIC. Maps in reuse take the place of new ones.
-func load(spec *ebpf.CollectionSpec, reuse map[string]*ebpf.Map) (*masqueradeObjects, error) {
-	var objs masqueradeObjects
-	err := spec.LoadAndAssign(&objs, &ebpf.CollectionOptions{MapReplacements: reuse})
-	if errors.Is(err, ebpf.ErrNotSupported) {
-		return nil, fmt.Errorf("loading the programs: this kernel is too old (5.14 is the first that does): %w: %w", ErrUnsupported, err)
-	}
+// loading is a NIC's maps, and its programs on their way into the kernel. The verifier takes most of the time of an
+// attach, so each program is loaded by a goroutine of its own, and can be hung while others are still being verified.
+type loading struct {
+	maps     masqueradeMaps
+	programs map[string]func() (*ebpf.Program, error) // by name; wait for the program
+	rest     map[string]*ebpf.Map                     // those that only the programs use
+}
+
+// load starts it. Maps in reuse take the place of new ones.
+func load(spec *ebpf.CollectionSpec, reuse map[string]*ebpf.Map) (*loading, error) {
+	made, err := ebpf.NewCollectionWithOptions(
+		&ebpf.CollectionSpec{Maps: spec.Maps, Variables: spec.Variables, Types: spec.Types},
+		ebpf.CollectionOptions{MapReplacements: reuse})
 	if err != nil {
-		return nil, fmt.Errorf("loading the programs into the kernel: %w", err)
+		return nil, explainLoad(err)
 	}
-	return &objs, nil
+	all := maps.Clone(made.Maps)
+	l := &loading{programs: map[string]func() (*ebpf.Program, error){}, rest: made.Maps}
+	for name, slot := range pinnedMaps(&l.maps) {
+		*slot = made.Maps[name]
+		delete(l.rest, name)
+	}
+	for name := range spec.Programs {
+		l.programs[name] = sync.OnceValues(func() (*ebpf.Program, error) { return loadProgram(spec, name, all) })
+		go l.programs[name]()
+	}
+	return l, nil
+}
+
+func loadProgram(spec *ebpf.CollectionSpec, name string, all map[string]*ebpf.Map) (*ebpf.Program, error) {
+	one := &ebpf.CollectionSpec{Maps: spec.Maps, Programs: map[string]*ebpf.ProgramSpec{name: spec.Programs[name]}, Types: spec.Types}
+	c, err := ebpf.NewCollectionWithOptions(one, ebpf.CollectionOptions{MapReplacements: all})
+	if err != nil {
+		return nil, explainLoad(err)
+	}
+	defer c.Close()
+	return c.DetachProgram(name), nil
+}
+
+func explainLoad(err error) error {
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return fmt.Errorf("loading the programs: this kernel is too old (5.14 is the first that does): %w: %w", ErrUnsupported, err)
+	}
+	return fmt.Errorf("loading the programs into the kernel: %w", err)
+}
+
+// wait returns when every program is loaded, or one can't be.
+func (l *loading) wait() error {
+	for _, program := range l.programs {
+		if _, err := program(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close waits for the programs, and lets go of all but l.maps. What hangs or is pinned stays in the kernel.
+func (l *loading) close() {
+	for _, program := range l.programs {
+		if p, err := program(); err == nil {
+			p.Close()
+		}
+	}
+	closeMaps(l.rest)
 }

@@ -37,7 +37,8 @@ func testLoad(t testing.TB, a *Addresses, flows int) *masqueradeObjects {
 
 func testLoadSpec(t testing.TB, spec *ebpf.CollectionSpec) *masqueradeObjects {
 	t.Helper()
-	objs, err := load(spec, nil)
+	var objs masqueradeObjects
+	err := spec.LoadAndAssign(&objs, nil)
 	var verifier *ebpf.VerifierError
 	if errors.As(err, &verifier) {
 		t.Fatalf("the verifier refuses (are you root?): %+v", verifier)
@@ -46,7 +47,7 @@ func testLoadSpec(t testing.TB, spec *ebpf.CollectionSpec) *masqueradeObjects {
 		t.Fatalf("loading needs root: %v", err)
 	}
 	t.Cleanup(func() { objs.Close() })
-	return objs
+	return &objs
 }
 
 // The verifier follows constants, so each combination of families is another program to it.

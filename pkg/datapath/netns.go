@@ -5,6 +5,7 @@ package datapath
 import (
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"golang.org/x/sys/unix"
@@ -48,5 +49,15 @@ func inNetNS(path string, f func(cookie uint64) error) error {
 			return fmt.Errorf("%w: %s is this process's own network namespace, not a pod's", ErrInvalid, path)
 		}
 		return f(cookie)
+	})
+}
+
+// inPod runs f in the NIC's namespace, if the path still leads there.
+func (n *NIC) inPod(f func() error) error {
+	return inNetNS(n.record.Config.NetNS, func(cookie uint64) error {
+		if strconv.FormatUint(cookie, 16) != cookieOf(n.key) {
+			return fmt.Errorf("%s is another namespace by now", n.record.Config.NetNS)
+		}
+		return f()
 	})
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/cilium/ebpf"
 )
@@ -44,17 +42,31 @@ func Open(netns, tap string) (nic *NIC, err error) {
 	return nic, nil
 }
 
-// List opens every NIC that is attached on this machine. Records of namespaces that are gone are Sweep's.
-func List() ([]*NIC, error) {
+// List opens every NIC that is attached on this machine. What is left of namespaces that are gone is for Sweep.
+func List() (nics []*NIC, err error) {
+	defer func() {
+		if err != nil {
+			for _, nic := range nics {
+				nic.Close()
+			}
+			nics = nil
+		}
+	}()
 	keys, err := attachedKeys()
 	if err != nil {
 		return nil, err
 	}
-	var nics []*NIC
 	for _, k := range keys {
+		dead, err := isDead(k)
+		if err != nil {
+			return nics, err
+		}
+		if dead {
+			continue
+		}
 		nic, err := openKey(k)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // being attached or detached just now, or half swept
+			continue // being attached or detached just now
 		}
 		if err != nil {
 			return nics, fmt.Errorf("opening the datapath %s: %w", k, err)
@@ -81,62 +93,12 @@ func openNIC(key string, rec *record) (_ *NIC, err error) {
 		}
 	}()
 	for name, slot := range pinnedMaps(&nic.maps) {
-		if *slot, err = ebpf.LoadPinnedMap(filepath.Join(dir, name), nil); err != nil {
-			return nil, fmt.Errorf("opening the pinned map %s: %w", name, err)
+		if err := openPinned(dir, name, slot); err != nil {
+			return nil, err
 		}
 	}
 	if nic.clock, err = ebpf.LoadPinnedProgram(filepath.Join(dir, masqueradeProgTapirClock), nil); err != nil {
 		return nil, fmt.Errorf("opening the pinned clock: %w", err)
 	}
 	return nic, nil
-}
-
-// pinnedMaps says where each map goes that outlives its programs.
-func pinnedMaps(m *masqueradeMaps) map[string]**ebpf.Map {
-	return map[string]**ebpf.Map{
-		masqueradeMapFlows:     &m.Flows,
-		masqueradeMapContested: &m.Contested,
-		masqueradeMapOwners:    &m.Owners,
-		masqueradeMapPorts:     &m.Ports,
-		masqueradeMapFragments: &m.Fragments,
-		masqueradeMapState:     &m.State,
-		masqueradeMapCounters:  &m.Counters,
-		masqueradeMapDrops:     &m.Drops,
-		masqueradeMapEvents:    &m.Events,
-	}
-}
-
-// pinObjects pins maps and clock; a map that replaced another takes over its pin.
-func pinObjects(dir string, objs *masqueradeObjects) error {
-	type pinnable interface{ Pin(string) error }
-	pin := func(name string, obj pinnable, same bool) error {
-		path := filepath.Join(dir, name)
-		if same {
-			return nil
-		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("replacing the pin %s: %w", name, err)
-		}
-		if err := obj.Pin(path); err != nil {
-			return fmt.Errorf("pinning %s: %w", name, err)
-		}
-		return nil
-	}
-	for name, slot := range pinnedMaps(&objs.masqueradeMaps) {
-		if err := pin(name, *slot, (*slot).IsPinned()); err != nil {
-			return err
-		}
-	}
-	return pin(masqueradeProgTapirClock, objs.TapirClock, false)
-}
-
-func closeMaps(maps map[string]*ebpf.Map) {
-	for _, m := range maps {
-		m.Close()
-	}
-}
-
-func splitKey(key string) (cookie, tap string) {
-	cookie, tap, _ = strings.Cut(key, "-")
-	return cookie, tap
 }

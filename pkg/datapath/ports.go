@@ -5,29 +5,11 @@ package datapath
 import (
 	"fmt"
 	"net"
-	"strings"
 
 	"github.com/cilium/ebpf"
 )
 
 const portWords = 65536 / 64 // PORTS_WORDS in bpf/maps.h
-
-// ParsePort reads "tcp/80" or "name:udp/53", as `tapir attach --port` takes it; the protocol defaults to tcp.
-func ParsePort(s string) (Port, error) {
-	name, rest, named := strings.Cut(s, ":")
-	if !named {
-		name, rest = "", s
-	}
-	proto, number, ok := strings.Cut(rest, "/")
-	if !ok {
-		proto, number = "tcp", rest
-	}
-	p := Port{Name: name, Protocol: strings.ToLower(proto)}
-	if _, err := fmt.Sscanf(number, "%d", &p.Port); err != nil || fmt.Sprint(p.Port) != number {
-		return Port{}, fmt.Errorf("%w: port %q: want [name:]tcp/80 or udp/53, 1 to 65535", ErrInvalid, s)
-	}
-	return p, p.validate()
-}
 
 func (p Port) validate() error {
 	if p.Port == 0 || (p.Protocol != "tcp" && p.Protocol != "udp") {

@@ -3,12 +3,10 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
-	"path/filepath"
+	"io/fs"
 	"time"
-
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 )
 
 // Status tells how an attached NIC is doing.
@@ -32,14 +30,13 @@ func (n *NIC) Status() (Status, error) {
 		Addresses:    n.Addresses(),
 		Attached:     n.record.Attached,
 		AttachMillis: n.record.TookMS,
-		Hook:         "tcx",
 	}
 	var state masqueradeNicState
 	if err := n.maps.State.Lookup(uint32(0), &state); err != nil {
 		return s, fmt.Errorf("reading the datapath's state: %w", err)
 	}
 	s.GuestMAC = macOf(state.GuestMac).String()
-	if err := n.eachFlow(func(*masqueradeFlowKey, *masqueradeFlow) { s.FlowCount++ }); err != nil {
+	if err := eachFlow(n.maps.Flows, func(*masqueradeFlowKey, *masqueradeFlow) { s.FlowCount++ }); err != nil {
 		return s, err
 	}
 	var err error
@@ -62,23 +59,15 @@ func mapBytes(maps *masqueradeMaps) (sum uint64) {
 	return sum
 }
 
-// hooksHealthy looks for the links; a NIC without any runs on clsact filters, which live and die with their devices.
+// hooksHealthy looks for the programs. lo, which lives as long as its namespace, tells what they hang on.
 func (n *NIC) hooksHealthy() (kind string, healthy bool) {
-	pins, _ := filepath.Glob(filepath.Join(pinDir(n.key), "link_*"))
-	if len(pins) == 0 {
-		_, err := n.LinkCounters() // the tap is there, so its filter is
-		return "clsact", err == nil
+	dir := pinDir(n.key)
+	if _, err := loopbackHook.tcxAlive(loopbackHook.pin(dir)); !errors.Is(err, fs.ErrNotExist) {
+		return "tcx", allHang(dir, &n.record.Constants)
 	}
-	for _, h := range hooks(&n.record.Constants, &masqueradeObjects{}) {
-		l, err := link.LoadPinnedLink(filepath.Join(pinDir(n.key), "link_"+h.name), &ebpf.LoadPinOptions{ReadOnly: true})
-		if err != nil {
-			return "tcx", false
-		}
-		ok := alive(l, h.ifindex)
-		l.Close()
-		if !ok {
-			return "tcx", false
-		}
-	}
-	return "tcx", true
+	err := n.inPod(func() error {
+		healthy = allHang(dir, &n.record.Constants)
+		return nil
+	})
+	return "clsact", err == nil && healthy
 }

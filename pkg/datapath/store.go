@@ -3,7 +3,6 @@
 package datapath
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,59 +20,47 @@ const (
 	stateDir = "/run/tapir/nics"
 )
 
-// record is what is remembered of an attached NIC, in stateDir.
-type record struct {
-	Config    Config            `json:"config"`
-	Constants constants         `json:"constants"`
-	Programs  string            `json:"programs"` // digest of the BPF code
-	MadeTap   bool              `json:"madeTap"`  // Attach made the tap, so Detach removes it
-	Sysctls   map[string]string `json:"sysctls"`  // values from before Attach
-	Attached  time.Time         `json:"attached"`
-	TookMS    float64           `json:"tookMilliseconds"` // the last Attach
-}
-
-// key names one NIC on this machine: cookie of the namespace and tap. bpffs allows no dots.
-func key(cookie uint64, tap string) string {
-	return fmt.Sprintf("%x-%s", cookie, strings.ReplaceAll(tap, ".", "_"))
-}
-
-func pinDir(key string) string { return filepath.Join(pinRoot, key) }
-
-func recordPath(key string) string { return filepath.Join(stateDir, key+".json") }
-
-func readRecord(key string) (*record, error) {
-	raw, err := os.ReadFile(recordPath(key))
+// openStore locks the store for the one process that may change datapaths, and makes what is missing of it: the
+// directories, and the mount of bpffs. The lock goes by the returned function, or by death.
+func openStore() (unlock func(), err error) {
+	if err := os.MkdirAll(stateDir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the directory for runtime files: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(stateDir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("reading what was attached: %w", err)
+		return nil, fmt.Errorf("opening the datapath lock: %w", err)
 	}
-	var r record
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return nil, fmt.Errorf("reading what was attached: %s: %w", recordPath(key), err)
+	if err := flock(f); err != nil {
+		f.Close()
+		return nil, err
 	}
-	if r.Constants.Addresses == nil {
-		return nil, fmt.Errorf("reading what was attached: %s: it has no addresses", recordPath(key))
+	if err := mountStore(); err != nil {
+		f.Close()
+		return nil, err
 	}
-	return &r, nil
+	return func() { f.Close() }, nil
 }
 
-// write replaces the record as a whole, so that a reader or a crash never meets half of it.
-func (r *record) write(key string) error {
-	raw, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding what was attached: %w", err)
+// lockPatience is far longer than any attach takes, however many wait in line.
+const lockPatience = 30 * time.Second
+
+// flock polls, so that a process that was stopped while it held the lock doesn't stop all others.
+func flock(f *os.File) error {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(2 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("taking the datapath lock: %w", err)
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("another process has held %s for %s: `fuser %s` names it", f.Name(), lockPatience, f.Name())
+		}
 	}
-	tmp := recordPath(key) + ".new"
-	if err := os.WriteFile(tmp, append(raw, '\n'), 0o600); err != nil {
-		return fmt.Errorf("writing what was attached: %w", err)
-	}
-	if err := os.Rename(tmp, recordPath(key)); err != nil {
-		return fmt.Errorf("writing what was attached: %w", err)
-	}
-	return nil
 }
 
-// prepareStore makes the directories, and mounts bpffs where no one has.
-func prepareStore() error {
+func mountStore() error {
 	var fsinfo unix.Statfs_t
 	if err := unix.Statfs(bpffs, &fsinfo); err != nil {
 		return fmt.Errorf("looking for the BPF file system at %s: %w", bpffs, err)
@@ -86,30 +73,23 @@ func prepareStore() error {
 	if err := os.MkdirAll(pinRoot, 0o700); err != nil {
 		return fmt.Errorf("making the directory for pins: %w", err)
 	}
-	if err := os.MkdirAll(stateDir, 0o755); err != nil {
-		return fmt.Errorf("making the directory for runtime files: %w", err)
-	}
 	return nil
 }
 
-// lock keeps two processes from changing datapaths at once. It is released by the returned function, or by death.
-func lock() (func(), error) {
-	f, err := os.OpenFile(filepath.Join(stateDir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening the datapath lock: %w", err)
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("taking the datapath lock: %w", err)
-	}
-	return func() { f.Close() }, nil
+// bpffs refuses dots in names.
+var escapeTap = strings.NewReplacer("%", "%25", ".", "%2e")
+
+// key names one NIC on this machine: cookie of the namespace and tap.
+func key(cookie uint64, tap string) string {
+	return fmt.Sprintf("%x-%s", cookie, escapeTap.Replace(tap))
 }
+
+func cookieOf(key string) string {
+	cookie, _, _ := strings.Cut(key, "-")
+	return cookie
+}
+
+func pinDir(key string) string { return filepath.Join(pinRoot, key) }
 
 // attachedKeys lists what has a record or pins.
 func attachedKeys() ([]string, error) {

@@ -6,20 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 
-	"github.com/cilium/ebpf/link"
 	"github.com/containernetworking/plugins/pkg/ns"
+	"golang.org/x/sys/unix"
 )
 
-// Sweep removes pins and records of NICs whose network namespace is gone, and returns their names.
+// Sweep removes pins and records of NICs whose network namespace is gone, and returns their keys: cookie and tap.
 func Sweep() (swept []string, err error) {
-	if err := prepareStore(); err != nil {
-		return nil, err
-	}
-	unlock, err := lock()
+	unlock, err := openStore()
 	if err != nil {
 		return nil, err
 	}
@@ -28,59 +24,56 @@ func Sweep() (swept []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var errs []error
 	for _, k := range keys {
 		dead, err := isDead(k)
+		if err == nil && dead {
+			if err = errors.Join(removePins(pinDir(k)), removeRecord(k)); err == nil {
+				swept = append(swept, k)
+			}
+		}
 		if err != nil {
-			return swept, fmt.Errorf("sweeping %s: %w", k, err)
+			errs = append(errs, fmt.Errorf("sweeping %s: %w", k, err))
 		}
-		if !dead {
-			continue
-		}
-		if err := removePins(pinDir(k)); err != nil {
-			return swept, fmt.Errorf("sweeping %s: %w", k, err)
-		}
-		if err := os.Remove(recordPath(k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return swept, fmt.Errorf("sweeping %s: %w", k, err)
-		}
-		swept = append(swept, k)
 	}
-	return swept, nil
+	return swept, errors.Join(errs...)
 }
 
-// isDead is sure of itself: a namespace lives if a link of ours still hangs in it, if the recorded path still leads to
-// it, or if any process is in it.
+// isDead tells whether the namespace is gone. It is sure of itself: as long as a namespace lives, our link hangs on
+// its lo. Without a link (on a kernel without TCX, or after an Attach that was killed) it lives if the recorded path
+// leads to it, if it has a name, or if any process is in it.
 func isDead(key string) (bool, error) {
-	pins, err := filepath.Glob(filepath.Join(pinDir(key), "link_*"))
-	if err != nil {
-		return false, err
+	alive, err := loopbackHook.tcxAlive(loopbackHook.pin(pinDir(key)))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return !alive, err
 	}
-	for _, pin := range pins {
-		l, err := link.LoadPinnedLink(pin, nil)
-		if err != nil {
-			return false, fmt.Errorf("opening a pinned link: %w", err)
-		}
-		info, err := l.Info()
-		l.Close()
-		if err == nil && info.TCX() != nil && info.TCX().Ifindex != 0 {
-			return false, nil
-		}
-	}
-	cookie, _ := splitKey(key)
-	if rec, err := readRecord(key); err == nil && leadsTo(rec.Config.NetNS, cookie) {
+	if rec, err := readRecord(key); err == nil && leadsTo(rec.Config.NetNS, cookieOf(key)) {
 		return false, nil
 	}
-	for _, pattern := range []string{"/run/netns/*", "/var/run/netns/*", "/proc/[0-9]*/ns/net"} {
+	found, err := findNetNS(cookieOf(key))
+	return !found, err
+}
+
+// findNetNS looks for a namespace where they are usually held.
+func findNetNS(cookie string) (bool, error) {
+	seen := map[uint64]bool{} // inodes: most processes share one
+	for _, pattern := range []string{"/run/netns/*", "/proc/[0-9]*/ns/net"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			return false, err
 		}
 		for _, path := range paths {
+			var stat unix.Stat_t
+			if err := unix.Stat(path, &stat); err != nil || seen[stat.Ino] {
+				continue
+			}
+			seen[stat.Ino] = true
 			if leadsTo(path, cookie) {
-				return false, nil
+				return true, nil
 			}
 		}
 	}
-	return true, nil
+	return false, nil
 }
 
 // leadsTo tells whether path is a network namespace with this cookie.

@@ -7,58 +7,78 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 )
 
-// setSysctls writes values below /proc/sys/net of the calling thread's namespace, and adds to before what stood there.
-// IPv6 keys are left out where the kernel or the pod has no IPv6.
-func setSysctls(values, before map[string]string) error {
-	for key, value := range values {
-		path := "/proc/sys/net/" + key
-		old, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(key, "ipv6/") {
+// sysctl is a setting below /proc/sys/net, of the network namespace of the thread that reads or writes it.
+type sysctl struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// podSysctls let the answers come in on lo that come from 127.0.0.1 but have no route attached.
+func podSysctls() []sysctl {
+	return []sysctl{
+		{"ipv4/conf/lo/route_localnet", "1"},
+		{"ipv4/conf/lo/accept_local", "1"},
+	}
+}
+
+// tapSysctls keep the kernel from announcing or configuring anything on a tap that shows it to the guest as a gateway.
+// IPv6 comes last: what it brings about when it is switched on depends on the others.
+func tapSysctls(tap string) []sysctl {
+	dir := "ipv6/conf/" + tap
+	return []sysctl{
+		{dir + "/accept_ra", "0"},
+		{dir + "/accept_dad", "0"},
+		{dir + "/addr_gen_mode", "1"},
+		{dir + "/disable_ipv6", "0"},
+	}
+}
+
+// readSysctls returns what the same keys hold now. A key that the kernel doesn't have is left out.
+func readSysctls(keys []sysctl) ([]sysctl, error) {
+	var now []sysctl
+	for _, s := range keys {
+		value, err := os.ReadFile("/proc/sys/net/" + s.Key)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("reading sysctl %s: %w", key, err)
+			return nil, fmt.Errorf("reading sysctl %s: %w", s.Key, err)
 		}
-		was := strings.TrimSpace(string(old))
-		if was == value {
+		now = append(now, sysctl{s.Key, strings.TrimSpace(string(value))})
+	}
+	return now, nil
+}
+
+// setSysctls writes those that differ. IPv6 keys are left out where the kernel has no IPv6.
+func setSysctls(values []sysctl) error {
+	for _, s := range values {
+		path := "/proc/sys/net/" + s.Key
+		old, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(s.Key, "ipv6/") {
 			continue
 		}
-		if err := os.WriteFile(path, []byte(value), 0); err != nil {
-			return fmt.Errorf("setting sysctl %s to %s: %w", key, value, err)
+		if err != nil {
+			return fmt.Errorf("reading sysctl %s: %w", s.Key, err)
 		}
-		if _, kept := before[key]; !kept {
-			before[key] = was
+		if strings.TrimSpace(string(old)) == s.Value {
+			continue
+		}
+		if err := os.WriteFile(path, []byte(s.Value), 0); err != nil {
+			return fmt.Errorf("setting sysctl %s to %s: %w", s.Key, s.Value, err)
 		}
 	}
 	return nil
 }
 
-// loopbackSysctls let the answers come in on lo that come from 127.0.0.1 but have no route attached.
-var loopbackSysctls = map[string]string{
-	"ipv4/conf/lo/route_localnet": "1",
-	"ipv4/conf/lo/accept_local":   "1",
-}
-
-// tapSysctls keep the kernel from announcing or configuring anything on a tap that shows it to the guest as a gateway.
-func tapSysctls(tap string) map[string]string {
-	return map[string]string{
-		"ipv6/conf/" + tap + "/accept_ra":     "0",
-		"ipv6/conf/" + tap + "/accept_dad":    "0",
-		"ipv6/conf/" + tap + "/addr_gen_mode": "1",
-	}
-}
-
-// restoreSysctls writes back what setSysctls found. Those of a device that is gone went with it.
-func restoreSysctls(before map[string]string) error {
+// restoreSysctls writes back what readSysctls found, last things first, and goes on after an error.
+func restoreSysctls(before []sysctl) error {
 	var errs []error
-	for key, value := range before {
-		err := os.WriteFile("/proc/sys/net/"+key, []byte(value), 0)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("restoring sysctl %s to %s: %w", key, value, err))
-		}
+	for _, s := range slices.Backward(before) {
+		errs = append(errs, setSysctls([]sysctl{s}))
 	}
 	return errors.Join(errs...)
 }

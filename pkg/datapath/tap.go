@@ -5,8 +5,6 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 
 	"github.com/vishvananda/netlink"
@@ -95,85 +93,32 @@ func tapByName(name string) (*netlink.Tuntap, error) {
 	return tap, nil
 }
 
-// ensureTap finds or makes the tap; made says which. One that is made is persistent.
-func ensureTap(cfg *Config) (tap *netlink.Tuntap, made bool, err error) {
-	tap, err = tapByName(cfg.Tap)
-	if !errors.As(err, &netlink.LinkNotFoundError{}) {
-		return tap, false, err
-	}
+// makeTap makes a persistent tap, and gives it to whom the launcher's user is.
+func makeTap(cfg *Config) (*netlink.Tuntap, error) {
 	f, err := openQueue(cfg.Tap, cfg.Queues)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	defer f.Close() // the tap goes with it unless it is persistent
 	fd := int(f.Fd())
-	if cfg.TapUID >= 0 {
-		if err := unix.IoctlSetInt(fd, unix.TUNSETOWNER, cfg.TapUID); err != nil {
-			return nil, false, fmt.Errorf("giving tap %s to uid %d: %w", cfg.Tap, cfg.TapUID, err)
+	for _, owner := range []struct {
+		kind    string
+		id      int
+		request uint
+	}{{"uid", cfg.TapUID, unix.TUNSETOWNER}, {"gid", cfg.TapGID, unix.TUNSETGROUP}} {
+		if owner.id < 0 {
+			continue
+		}
+		if err := unix.IoctlSetInt(fd, owner.request, owner.id); err != nil {
+			return nil, fmt.Errorf("giving tap %s to %s %d: %w", cfg.Tap, owner.kind, owner.id, err)
 		}
 	}
-	if cfg.TapGID >= 0 {
-		if err := unix.IoctlSetInt(fd, unix.TUNSETGROUP, cfg.TapGID); err != nil {
-			return nil, false, fmt.Errorf("giving tap %s to gid %d: %w", cfg.Tap, cfg.TapGID, err)
-		}
+	tap, err := tapByName(cfg.Tap)
+	if err != nil {
+		return nil, err
 	}
 	if err := unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1); err != nil {
-		return nil, false, fmt.Errorf("making tap %s persistent: %w", cfg.Tap, err)
+		return nil, fmt.Errorf("making tap %s persistent: %w", cfg.Tap, err)
 	}
-	tap, err = tapByName(cfg.Tap)
-	if err != nil {
-		return nil, false, errors.Join(err, unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 0))
-	}
-	return tap, true, nil
-}
-
-// configureTap makes the tap look like the guest's gateway: its MAC and addresses, by netlink, so that the kernel
-// answers ARP, neighbour solicitations and pings, and a pod process can reach the guest's private address.
-func configureTap(tap netlink.Link, a *Addresses) error {
-	name := tap.Attrs().Name
-	if tap.Attrs().HardwareAddr.String() != GatewayMAC.String() {
-		if err := netlink.LinkSetHardwareAddr(tap, GatewayMAC); err != nil {
-			return fmt.Errorf("setting the gateway's MAC on %s: %w", name, err)
-		}
-	}
-	if tap.Attrs().MTU != a.MTU {
-		if err := netlink.LinkSetMTU(tap, a.MTU); err != nil {
-			return fmt.Errorf("setting the MTU of %s to %d: %w", name, a.MTU, err)
-		}
-	}
-	var addrs []netip.Prefix
-	if a.Gateway4.IsValid() {
-		addrs = append(addrs, netip.PrefixFrom(a.Gateway4, a.Prefix4.Bits()))
-	}
-	if a.Gateway6.IsValid() {
-		addrs = append(addrs, netip.PrefixFrom(a.Gateway6, a.Prefix6.Bits()), netip.PrefixFrom(GatewayLinkLocal, 64))
-	}
-	for _, p := range addrs {
-		addr := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}}
-		if p.Addr().Is6() {
-			addr.Flags = unix.IFA_F_NODAD
-		}
-		if err := netlink.AddrReplace(tap, addr); err != nil {
-			return fmt.Errorf("giving %s the gateway's address %s: %w", name, p, err)
-		}
-	}
-	if err := netlink.LinkSetUp(tap); err != nil {
-		return fmt.Errorf("setting %s up: %w", name, err)
-	}
-	return nil
-}
-
-// unconfigureTap takes the gateway's addresses off a tap that stays.
-func unconfigureTap(tap netlink.Link, a *Addresses) error {
-	var errs []error
-	for _, gateway := range []netip.Addr{a.Gateway4, a.Gateway6, GatewayLinkLocal} {
-		addrs, err := netlink.AddrList(tap, netlink.FAMILY_ALL)
-		errs = append(errs, err)
-		for _, addr := range addrs {
-			if ip, ok := netip.AddrFromSlice(addr.IP); ok && ip.Unmap() == gateway {
-				errs = append(errs, netlink.AddrDel(tap, &addr))
-			}
-		}
-	}
-	return errors.Join(errs...)
+	return tap, nil
 }

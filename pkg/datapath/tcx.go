@@ -8,32 +8,27 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
-	"golang.org/x/sys/unix"
 )
+
+// linkTCX is replaced where a test plays a kernel without TCX.
+var linkTCX = link.AttachTCX
 
 // attachTCX updates the link pinned at path, or makes and pins a new one. The update is atomic: each packet meets the
 // old program or the new one. An error that is ebpf.ErrNotSupported means a kernel without TCX (before 6.6).
-func (h *hook) attachTCX(path string) error {
-	pinned, err := link.LoadPinnedLink(path, nil)
-	switch {
-	case err == nil:
-		defer pinned.Close()
-		if alive(pinned, h.ifindex) {
-			err = pinned.Update(h.program)
-			if err == nil || !errors.Is(err, unix.ENOLINK) {
-				return err
-			}
-		}
-		// Its device is gone: another one of the same name takes its place.
-		if err := os.Remove(path); err != nil {
-			return fmt.Errorf("removing the pin of a dead link: %w", err)
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("opening the pinned link: %w", err)
+func (h *hook) attachTCX(path string, program *ebpf.Program) error {
+	alive, err := h.tcxAlive(path)
+	if alive {
+		return updateTCX(path, program)
 	}
-
-	l, err := link.AttachTCX(link.TCXOptions{Interface: h.ifindex, Program: h.program, Attach: h.attach})
+	if err == nil { // its device is gone, and another one of the same name has come
+		err = os.Remove(path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	l, err := linkTCX(link.TCXOptions{Interface: h.ifindex, Program: program, Attach: h.attach})
 	if err != nil {
 		return err
 	}
@@ -44,11 +39,44 @@ func (h *hook) attachTCX(path string) error {
 	return nil
 }
 
-// alive tells whether a TCX link still hangs on the device; the kernel reports index 0 once that is gone.
-func alive(l link.Link, ifindex int) bool {
-	info, err := l.Info()
-	if err != nil || info.TCX() == nil {
-		return false
+func updateTCX(path string, program *ebpf.Program) error {
+	l, err := link.LoadPinnedLink(path, nil)
+	if err != nil {
+		return fmt.Errorf("opening the pinned link: %w", err)
 	}
-	return int(info.TCX().Ifindex) == ifindex
+	defer l.Close()
+	return l.Update(program)
+}
+
+// detachTCX doesn't leave it to the kernel when the last reference to the link goes: when it returns, no packet
+// meets the program any more.
+func detachTCX(path string) error {
+	l, err := link.LoadPinnedLink(path, nil)
+	if err != nil {
+		return fmt.Errorf("opening the pinned link: %w", err)
+	}
+	defer l.Close()
+	if err := l.Detach(); err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("unpinning the link: %w", err)
+	}
+	return nil
+}
+
+// tcxAlive tells whether the link pinned at path hangs on the device; fs.ErrNotExist when there is no such pin.
+// The kernel reports index 0 once a link's device is gone.
+func (h *hook) tcxAlive(path string) (bool, error) {
+	l, err := link.LoadPinnedLink(path, nil)
+	if err != nil {
+		return false, fmt.Errorf("opening the pinned link: %w", err)
+	}
+	defer l.Close()
+	info, err := l.Info()
+	if err != nil {
+		return false, fmt.Errorf("asking for the pinned link's device: %w", err)
+	}
+	tcx := info.TCX()
+	return tcx != nil && int(tcx.Ifindex) == h.ifindex, nil
 }
