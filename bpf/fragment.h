@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Fragments after the first carry no ports. Those that leave need none, since only their addresses change. For
- * those that arrive, the first fragment's decision is kept by (source, destination, id, protocol). One that
+ * those that arrive, the first fragment's decision is kept by (source, destination, id, and in IPv4 protocol). One that
  * overtakes its first goes to guest and pod both: each stack waits for a first fragment, only the right one gets it.
  */
 #pragma once
@@ -14,7 +14,7 @@ static __always_inline void fragment_key(struct frag_key *key, const struct pack
 	key->src = p->src;
 	key->dst = p->dst;
 	key->id = p->frag_id;
-	key->proto = p->proto;
+	key->proto = p->ipv6 ? 0 : p->proto; /* IPv6 fragments may name different next headers: RFC 8200, 4.5 */
 	key->ipv6 = p->ipv6;
 	key->pad = 0;
 }
