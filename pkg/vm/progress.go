@@ -33,7 +33,7 @@ func (v *VM) Progress(ctx context.Context) <-chan Stage {
 		defer close(stages)
 		tick := time.NewTicker(progressInterval)
 		defer tick.Stop()
-		started, speaking := false, false
+		poll, started := tick.C, false
 		if status, err := v.Status(ctx); err == nil && status == "running" {
 			started = true
 			stages <- Started
@@ -51,9 +51,10 @@ func (v *VM) Progress(ctx context.Context) <-chan Stage {
 					stages <- Agent
 					return
 				}
-			case <-tick.C:
-				if info, err := os.Stat(v.dir.path(consoleLog)); err == nil && info.Size() > 0 && !speaking {
-					speaking = true
+			case <-poll:
+				if info, err := os.Stat(v.dir.path(consoleLog)); err == nil && info.Size() > 0 {
+					poll = nil
+					tick.Stop()
 					stages <- Speaking
 				}
 			}

@@ -18,6 +18,7 @@ import (
 // The files of a VM in its RunDir; disks are there too, by diskFile.
 const (
 	stateFile     = "vm.json"
+	newStateFile  = "vm.json.new"
 	monitorSocket = "monitor.sock"
 	controlSocket = "control.sock"
 	consoleSocket = "console.sock"
@@ -84,7 +85,7 @@ func (d runDir) vacate() error {
 		}
 	}
 	if !errors.Is(err, ErrNotRunning) {
-		return err
+		return fmt.Errorf("%s: %w", d, err)
 	}
 	return d.clear()
 }
@@ -151,7 +152,7 @@ func (d runDir) clear() error {
 	var errs []error
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == stateFile, name == monitorSocket, name == controlSocket, name == consoleSocket, name == consoleLog,
+		case name == stateFile, name == newStateFile, name == monitorSocket, name == controlSocket, name == consoleSocket, name == consoleLog,
 			name == agentSocket, name == qemuLog, name == seedFile, strings.HasPrefix(name, diskPrefix):
 			errs = append(errs, os.Remove(d.path(name)))
 		}

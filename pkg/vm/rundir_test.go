@@ -84,7 +84,7 @@ func TestRemove(t *testing.T) {
 	if err := os.Mkdir(string(d), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{stateFile, qemuLog, diskPrefix + "a.raw", "notes"} {
+	for _, name := range []string{stateFile, newStateFile, qemuLog, diskPrefix + "a.raw", "notes"} {
 		if err := os.WriteFile(d.path(name), []byte("{}"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -18,12 +18,16 @@ type state struct {
 	Acceleration Acceleration `json:"acceleration"`
 }
 
+// writeState replaces the state as a whole: a writer that is killed leaves the old one, or none.
 func (d runDir) writeState(s state) error {
 	b, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(d.path(stateFile), append(b, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(d.path(newStateFile), append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write the VM's state: %w", err)
+	}
+	if err := os.Rename(d.path(newStateFile), d.path(stateFile)); err != nil {
 		return fmt.Errorf("write the VM's state: %w", err)
 	}
 	return nil
@@ -40,7 +44,7 @@ func (d runDir) readState() (state, error) {
 		err = json.Unmarshal(b, &s)
 	}
 	if err != nil {
-		return s, fmt.Errorf("read %s: %w", d.path(stateFile), err)
+		return s, fmt.Errorf("read %s: %w", stateFile, err)
 	}
 	return s, nil
 }

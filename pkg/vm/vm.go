@@ -44,7 +44,7 @@ func Open(ctx context.Context, dir string, log *slog.Logger) (*VM, error) {
 	d := runDir(dir)
 	s, err := d.readState()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	p, err := openProcess(s.PID, s.Start)
 	if err != nil {
