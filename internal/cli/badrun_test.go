@@ -74,7 +74,7 @@ func TestBadRun(t *testing.T) {
 		{name: "kernel is none", edit: kernel("/etc/passwd"), says: []string{"QEMU"}},
 		{name: "absent QEMU", env: []string{"PATH=" + dir}, says: []string{"apt-get install qemu-system-x86"}},
 		{name: "acceleration", args: []string{"--accel", "fast"}, says: []string{"--accel", "fast", "tcg"}},
-		{name: "no KVM", args: []string{"--accel", "kvm"}, says: []string{"KVM", "--accel tcg"}},
+		{name: "no KVM", args: []string{"--accel", "kvm"}, says: []string{"KVM", "tcg"}},
 		{name: "metrics address", args: []string{"--metrics-addr", "nowhere"}, says: []string{"nowhere"}},
 		{name: "two of a name", edit: func(s string) string { return s + "\n---\n" + s }, says: []string{"demo"}},
 	}

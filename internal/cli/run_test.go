@@ -17,6 +17,7 @@ import (
 	"github.com/tapir-vm/tapir/internal/guest"
 	"github.com/tapir-vm/tapir/internal/leftovers"
 	"github.com/tapir-vm/tapir/pkg/datapath"
+	"github.com/tapir-vm/tapir/pkg/standalone"
 )
 
 const manifest = "../../examples/vm.yaml"
@@ -106,7 +107,7 @@ func TestRun(t *testing.T) {
 		t.Fatalf("status: %+v", s)
 	}
 	pod := s.VMs[0].PodIPs[0].String()
-	waitForGuest(t, "demo", "TAPIR-GUEST lease4 10.0.2.2/24 via 10.0.2.1 mtu 1500")
+	waitForGuest(t, "demo", "TAPIR-GUEST lease4 10.0.2.2/24 via 10.0.2.1 mtu 1500", "TAPIR-GUEST route6 fe80::ff:fe00:0")
 	eventually(t, "the guest's page by the pod's address", func() error {
 		_, err := get("http://" + pod + "/")
 		return err
@@ -133,6 +134,11 @@ func TestRun(t *testing.T) {
 	defer cancel()
 	if out, code, err := c.Run(ctx, "hostname"); err != nil || code != 0 || strings.TrimSpace(out) != "demo" {
 		t.Errorf("hostname in the guest: %q, exit code %d, %v", out, code, err)
+	}
+	// The gateway says that it is a router whenever the guest asks whether it is still there (RFC 4861, 7.2.5):
+	// else the guest's default route is gone within seconds.
+	if out, code, err := c.Run(ctx, "echo 0 >/proc/sys/net/ipv6/neigh/eth0/delay_first_probe_time; ping -6 -c 3 "+standalone.DefaultPool6.Addr().Next().String()); err != nil || code != 0 {
+		t.Errorf("ping the host over IPv6: exit code %d, %v: %s", code, err, out)
 	}
 	t.Run("again", func(t *testing.T) {
 		fails(t, command("run", "-f", manifest), "demo", "running already", "tapir stop demo")
