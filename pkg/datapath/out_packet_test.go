@@ -15,6 +15,7 @@ type addressFamily struct {
 	neighbour                     netip.Addr // in the guest's private network, nobody's
 	remote, other                 netip.Addr // outside
 	group, nobody                 netip.Addr
+	prefix                        netip.Prefix // the guest's private network
 }
 
 func families() map[string]addressFamily {
@@ -22,10 +23,10 @@ func families() map[string]addressFamily {
 	return map[string]addressFamily{
 		"IPv4": {a.Guest4, a.Gateway4, a.Pod4, loopback4, netip.MustParseAddr("10.0.2.77"),
 			remote4, netip.MustParseAddr("198.51.100.3"),
-			netip.MustParseAddr("224.0.0.251"), netip.IPv4Unspecified()},
+			netip.MustParseAddr("224.0.0.251"), netip.IPv4Unspecified(), a.Prefix4},
 		"IPv6": {a.Guest6, a.Gateway6, a.Pod6, netip.IPv6Loopback(), netip.MustParseAddr("fd10:0:2::77"),
 			remote6, netip.MustParseAddr("2001:db8:1::3"),
-			netip.MustParseAddr("ff02::fb"), netip.IPv6Unspecified()},
+			netip.MustParseAddr("ff02::fb"), netip.IPv6Unspecified(), a.Prefix6},
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // stackPackets are what the guest says to the gateway itself, which the pod's stack answers.
-func stackPackets(t *testing.T) map[string][]byte {
+func stackPackets(t testing.TB) map[string][]byte {
 	a := testAddresses(true, true)
 	linkLocal := netip.MustParseAddr("fe80::5054:ff:fe12:3456")
 	allNodes, allRouters := netip.MustParseAddr("ff02::1"), netip.MustParseAddr("ff02::2")

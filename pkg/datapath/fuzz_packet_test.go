@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"bytes"
+	"encoding/hex"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/gopacket/gopacket/layers"
+)
+
+// What a fuzzed frame finds, as bits.
+const (
+	fuzzPorts     = 1 << iota // ports are declared
+	fuzzCollision             // the other side uses the same port already
+	fuzzLoopback              // a pod process talks to the guest over loopback
+	fuzzModes
+)
+
+// FuzzTapIn gives any frame to the program that takes the guest's, and judges by a second reading what it makes of it.
+func FuzzTapIn(fuzz *testing.F) {
+	for _, seed := range fuzzSeeds(fuzz, func(f addressFamily) (src, dst []netip.Addr) {
+		return []netip.Addr{f.guest}, []netip.Addr{f.remote, f.gateway, f.pod}
+	}) {
+		fuzz.Add(ethernet(guestMAC, GatewayMAC, seed.etherType, seed.packet), seed.mode)
+	}
+	for _, frame := range stackPackets(fuzz) {
+		fuzz.Add(frame, byte(0))
+	}
+	open := fuzzOpen(fuzz)
+	fuzz.Fuzz(func(t *testing.T, frame []byte, mode byte) {
+		v, runs := fuzzFrame(frame)
+		if !runs {
+			return
+		}
+		f := familyOfVersion(v.v6)
+		r := newRig(t, fuzzRig)
+		r.prepare(t, mode, open, v, func(v reading) {
+			if v.ok && !v.later && v.src() == f.guest && v.dst() != f.pod {
+				as := reading{frame: slices.Clone(v.frame), ip: v.ip, v6: v.v6}
+				as.setAddresses(f.pod, v.dst())
+				copy(as.frame[:12], slices.Concat(nodeMAC, podMAC))
+				r.feed(t, r.TapirNicOut, as.frame, skbContext{})
+			}
+		})
+		res := r.feed(t, r.TapirTapIn, frame, skbContext{})
+		j := judge{res, v, f, mode&fuzzCollision != 0}
+		switch res.verdict {
+		case verdictPass:
+			j.unchanged()
+			if v.ok && v.src() == f.guest && f.isOutside(v.dst()) {
+				j.fail("the guest's packet to %s went to the pod's stack", v.dst())
+			}
+		case verdictDrop:
+			if len(res.drops) != 1 {
+				j.fail("dropped with reasons %v", res.drops)
+			}
+			if j.wellFormed() && f.isOutside(v.dst()) && mode&fuzzCollision == 0 {
+				j.fail("a good packet was dropped: %v", res.drops)
+			}
+		case rigNIC:
+			j.translated(f.guest, f.pod, v.dst(), v.dst(), true)
+			if !f.isOutside(v.dst()) {
+				j.fail("a packet to %s went outside", v.dst())
+			}
+		case rigTap:
+			if len(res.drops) == 1 {
+				j.replied(f.gateway)
+				break
+			}
+			j.translated(f.guest, f.pod, f.pod, f.guest, true)
+		case rigLo:
+			if mode&fuzzLoopback == 0 {
+				j.fail("an answer to nobody went to loopback")
+			}
+			j.translated(f.guest, f.loopback, f.gateway, f.loopback, false)
+		default:
+			j.fail("%s", res.verdict)
+		}
+	})
+}
+
+// FuzzNicIn does the same for frames from outside.
+func FuzzNicIn(fuzz *testing.F) {
+	for _, seed := range fuzzSeeds(fuzz, func(f addressFamily) (src, dst []netip.Addr) {
+		return []netip.Addr{f.remote, f.guest}, []netip.Addr{f.pod, f.guest}
+	}) {
+		fuzz.Add(ethernet(nodeMAC, podMAC, seed.etherType, seed.packet), seed.mode)
+	}
+	open := fuzzOpen(fuzz)
+	fuzz.Fuzz(func(t *testing.T, frame []byte, mode byte) {
+		v, runs := fuzzFrame(frame)
+		if !runs {
+			return
+		}
+		f := familyOfVersion(v.v6)
+		r := newRig(t, fuzzRig)
+		r.prepare(t, mode, open, v, func(v reading) {
+			if !v.ok || v.later || v.dst() != f.pod || !f.isOutside(v.src()) {
+				return
+			}
+			for side := range 2 { // both have sent to this remote end from this port
+				as := reading{frame: slices.Clone(v.frame), ip: v.ip, v6: v.v6, l4: v.l4, proto: v.proto}
+				own, prog := f.guest, r.TapirTapIn
+				copy(as.frame[:12], slices.Concat(GatewayMAC, guestMAC))
+				if side == 1 {
+					own, prog = f.pod, r.TapirNicOut
+				}
+				as.setAddresses(own, v.src())
+				if at := as.portAt(false); at != 0 && !v.isICMP() {
+					copy(as.frame[at:], slices.Concat(v.frame[at+2:at+4], v.frame[at:at+2]))
+				}
+				r.feed(t, prog, as.frame, skbContext{})
+			}
+		})
+		res := r.feed(t, r.TapirNicIn, frame, skbContext{})
+		j := judge{res, v, f, mode&fuzzCollision != 0}
+		switch res.verdict {
+		case verdictPass:
+			switch {
+			case res.counters.FragmentsEarly != 0:
+				j.sameButForTTL()
+			case mode&fuzzCollision != 0 && v.ok && v.dst() == f.pod:
+				j.translated(v.src(), v.src(), v.dst(), v.dst(), false)
+			default:
+				j.unchanged()
+			}
+		case verdictDrop:
+			if len(res.drops) != 1 {
+				j.fail("dropped with reasons %v", res.drops)
+			}
+		case rigNIC:
+			j.replied(f.pod)
+		case rigTap:
+			j.translated(v.src(), v.src(), f.pod, f.guest, true)
+			if f.prefix.Contains(v.src()) {
+				j.fail("a packet from %s reached the guest", v.src())
+			}
+		default:
+			j.fail("%s", res.verdict)
+		}
+	})
+}
+
+// fuzzRig is used by the fuzz tests alone, whose ports stay in their bank.
+var fuzzRig = rigConfig{flows: 1024}
+
+// fuzzOpen declares ports, and returns the state that makes them valid: writing them all takes longer than a test.
+func fuzzOpen(t testing.TB) (open masqueradeNicState) {
+	t.Helper()
+	r := newRig(t, fuzzRig)
+	r.set(t, declared, nil)
+	if err := r.State.Lookup(uint32(0), &open); err != nil {
+		t.Fatal(err)
+	}
+	return open
+}
+
+// prepare sets up what a mode says; collide makes the other side a user of the frame's tuple.
+func (r *rig) prepare(t *testing.T, mode byte, open masqueradeNicState, v reading, collide func(reading)) {
+	t.Helper()
+	if mode&fuzzPorts != 0 {
+		put(t, r.State, 0, open)
+	}
+	if mode&fuzzLoopback != 0 {
+		for _, f := range families() {
+			r.loOut(t, fromProcess(f, tcpSYN, 40000, 8080))
+			r.loOut(t, fromProcess(f, udp, 40000, 5353))
+		}
+	}
+	if mode&fuzzCollision != 0 {
+		collide(v)
+	}
+}
+
+// fuzzFrame says what a frame is, and whether a test run takes it.
+func fuzzFrame(frame []byte) (v reading, runs bool) {
+	if len(frame) < atIP || len(frame) > 2000 {
+		return v, false
+	}
+	switch etherType := layers.EthernetType(reading{frame: frame}.word(12)); etherType {
+	case layers.EthernetTypeIPv4:
+		return lookAt(frame, atIP, false, false), len(frame) >= atIP+20
+	case layers.EthernetTypeIPv6:
+		return lookAt(frame, atIP, true, false), len(frame) >= atIP+40
+	}
+	return reading{frame: frame}, true
+}
+
+type fuzzSeed struct {
+	etherType layers.EthernetType
+	packet    []byte
+	mode      byte
+}
+
+// fuzzSeeds are packets of every kind that the tables have.
+func fuzzSeeds(t testing.TB, ends func(addressFamily) (src, dst []netip.Addr)) (seeds []fuzzSeed) {
+	t.Helper()
+	for _, f := range families() {
+		sources, destinations := ends(f)
+		add := func(d datagram) {
+			seeds = append(seeds, fuzzSeed{etherTypeOf(d.src), d.bytes(t), byte(len(seeds) % fuzzModes)})
+		}
+		for _, src := range sources {
+			for _, dst := range destinations {
+				for _, k := range []kind{tcpSYN, tcpACK, tcpRST, udp, udpBare, echo, echoReply, raw(47)} {
+					d := packet(k, src, dst, 8080, 40000)
+					add(d)
+					add(d.lives(1))
+					if d.ipv6() {
+						d.extensions = []extension{hopByHop, destinationOpts, atomicFragment}
+					} else {
+						d.options = []layers.IPv4Option{routerAlert}
+					}
+					add(d)
+					for _, piece := range d.fragments(t, 16)[:2] {
+						add(piece)
+					}
+				}
+				for _, q := range quotations {
+					for _, inner := range [][2]netip.Addr{{f.pod, f.remote}, {f.remote, f.guest}, {f.gateway, f.guest}, {f.pod, f.guest}} {
+						d := packet(portUnreachable, src, dst, 0, 0)
+						d.data = q.quote(t, packet(q.kind, inner[0], inner[1], q.sport, q.dport))
+						add(d)
+					}
+				}
+			}
+		}
+	}
+	return seeds
+}
+
+// judge compares what a program made of a frame with what it may.
+type judge struct {
+	result
+	v        reading
+	f        addressFamily
+	collides bool // ports may be changed
+}
+
+func (j judge) fail(format string, args ...any) {
+	j.t.Helper()
+	j.t.Errorf(format, args...)
+	j.t.Fatalf("frame in\n%s%s\nframe out\n%s", hex.Dump(j.in), j.verdict, hex.Dump(j.out))
+}
+
+func (j judge) unchanged() {
+	j.t.Helper()
+	if !bytes.Equal(j.in, j.out) {
+		j.fail("a packet for the pod's stack was changed")
+	}
+}
+
+// wellFormed says whether a router must send the guest's packet on.
+func (j judge) wellFormed() bool {
+	v := j.v
+	return v.ok && v.src() == j.f.guest && v.frame[v.ttlAt()] > 1 && len(v.frame) <= atIP+testAddresses(true, true).MTU && !v.isError() &&
+		v.crosses() && bytes.Equal(v.frame[:12], slices.Concat(GatewayMAC, guestMAC))
+}
+
+// translated checks that addresses were changed as given, the TTL counted down, and all else kept, also in what an
+// ICMP error quotes: there the same change is undone. Checksums are valid if they were.
+func (j judge) translated(src, newSrc, dst, newDst netip.Addr, hop bool) {
+	j.t.Helper()
+	v := j.v
+	if !v.ok || v.src() != src || v.dst() != dst {
+		j.fail("translated a packet from %s to %s", v.src(), v.dst())
+	}
+	if len(j.out) != len(j.in) {
+		j.fail("translated %d bytes to %d", len(j.in), len(j.out))
+	}
+	want := lookAt(slices.Clone(v.frame), v.ip, v.v6, false)
+	copy(want.frame[:12], j.out[:12]) // MACs are the tables' business
+	want.setAddresses(newSrc, newDst)
+	if hop {
+		want.frame[want.ttlAt()]--
+	}
+	out := lookAt(j.out, v.ip, v.v6, false)
+	j.samePort(want, out, newDst != dst || newSrc == src)
+	if v.isError() {
+		q, qOut := want.quoted(), out.quoted()
+		if !q.ok {
+			j.fail("translated an error that quotes nothing")
+		}
+		qSrc, qDst := q.src(), q.dst()
+		if qSrc == dst {
+			qSrc = newDst
+		}
+		if qDst == src {
+			qDst = newSrc
+		}
+		residues := q.residues()
+		q.setAddresses(qSrc, qDst)
+		j.samePort(q, qOut, newSrc != src)
+		if q.checksumAt() != 0 && !slices.Equal(residues, qOut.residues()) {
+			j.fail("the quoted checksums were off by %x, are by %x", residues, qOut.residues())
+		}
+	}
+	if !bytes.Equal(want.withoutChecksums(), out.withoutChecksums()) {
+		j.t.Errorf("want (but for checksums)\n%s", hex.Dump(want.frame))
+		j.fail("more was changed than had to be")
+	}
+	if !slices.Equal(v.residues(), out.residues()) {
+		j.fail("the checksums were off by %x, are by %x", v.residues(), out.residues())
+	}
+}
+
+// samePort takes over a changed port where one may be.
+func (j judge) samePort(want, out reading, destination bool) {
+	if at := want.portAt(destination); at != 0 && j.collides && out.ok {
+		copy(want.frame[at:at+2], out.frame[at:at+2])
+	}
+}
+
+func (j judge) sameButForTTL() {
+	j.t.Helper()
+	want := slices.Clone(j.in)
+	copy(want, j.out[:12])
+	want[j.v.ttlAt()]--
+	out := reading{frame: j.out, ip: j.v.ip, v6: j.v.v6}
+	if !j.v.v6 {
+		copy(want[j.v.ip+10:], j.out[j.v.ip+10:j.v.ip+12])
+	}
+	if !j.v.later || !bytes.Equal(want, j.out) || !slices.Equal(out.residues(), reading{frame: j.in, ip: j.v.ip, v6: j.v.v6}.residues()) {
+		j.fail("an early fragment was changed")
+	}
+}
+
+// replied checks an ICMP error that was made of the frame: valid, to its sender, quoting it.
+func (j judge) replied(from netip.Addr) {
+	j.t.Helper()
+	out := lookAt(j.out, j.v.ip, j.v.v6, false)
+	if !out.ok || !out.isError() || out.src() != from || out.dst() != j.v.src() || j.v.isError() || j.v.later {
+		j.fail("a bad ICMP error")
+	}
+	quoted := j.out[out.l4+8:]
+	if !bytes.Equal(quoted, j.in[atIP:min(len(j.in), atIP+128)]) {
+		j.fail("the quotation is wrong")
+	}
+	sum := out.frame[out.l4:]
+	if out.v6 {
+		src, dst := out.addresses()
+		pseudo := []byte{0, 58, byte(len(sum) >> 8), byte(len(sum))}
+		if onesSum(sum, src, dst, pseudo) != 0 {
+			j.fail("the ICMP error's checksum is wrong")
+		}
+	} else if onesSum(sum) != 0 || onesSum(out.frame[out.ip:out.l4]) != 0 {
+		j.fail("the ICMP error's checksums are wrong")
+	}
+}
+
+func familyOfVersion(v6 bool) addressFamily {
+	if v6 {
+		return families()["IPv6"]
+	}
+	return families()["IPv4"]
+}
+
+func (f addressFamily) isOutside(a netip.Addr) bool {
+	return !a.IsMulticast() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsUnspecified() && a != f.pod &&
+		!f.prefix.Contains(a) && (a.Is6() || a.As4()[0] != 0 && a.As4() != [4]byte{255, 255, 255, 255})
+}
