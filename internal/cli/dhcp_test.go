@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,4 +68,31 @@ func TestAttachServesOnce(t *testing.T) {
 	t.Run("metrics address in use", func(t *testing.T) {
 		fails(t, command(append([]string{"attach", "--dhcp", "--metrics-addr", taken}, at...)...), taken, "in use")
 	})
+}
+
+// A guest whose kernel reads the advertisements keeps its default route when it asks whether the gateway is still
+// there: a gateway that doesn't say that it is a router in its answer would be none any more (RFC 4861, 7.2.5).
+func TestKernelKeepsDefaultRoute(t *testing.T) {
+	net, _ := attached(t, func(args ...string) {
+		start(t, command(append(args, "--dhcp")...)).wait(t, "serving addresses")
+	})
+	net.Guest.Command(t, "ip", "-6", "route", "del", "default")
+	net.Guest.Sysctl(t, "net/ipv6/conf/eth0/accept_ra", "1")
+	net.Guest.Sysctl(t, "net/ipv6/conf/eth0/router_solicitation_interval", "1")
+	net.Guest.Command(t, "ip", "link", "set", "eth0", "down") // to solicit when it comes up
+	net.Guest.Command(t, "ip", "link", "set", "eth0", "up")
+	eventually(t, "default route by advertisement", func() error {
+		if out := net.Guest.Command(t, "ip", "-6", "route", "show", "default"); !strings.Contains(out, "via fe80::ff:fe00:0") {
+			return errors.New(out)
+		}
+		return nil
+	})
+	net.Guest.Command(t, "ip", "addr", "replace", nstest.IPv6.Guest.String(), "dev", "eth0", "nodad")
+	// As it is when the guest hasn't heard of the gateway for half a minute; five seconds after that it would ask.
+	net.Guest.Sysctl(t, "net/ipv6/neigh/eth0/delay_first_probe_time", "0")
+	net.Guest.Command(t, "ip", "neigh", "change", "fe80::ff:fe00:0", "lladdr", "02:00:00:00:00:00", "dev", "eth0", "router", "nud", "stale")
+	net.Guest.Command(t, "ping", "-c", "4", "-i", "0.5", nstest.IPv6.Client.Addr().String())
+	if out := net.Guest.Command(t, "ip", "-6", "route", "show", "default"); !strings.Contains(out, "via fe80::ff:fe00:0") {
+		t.Errorf("the default route is gone: %q", out)
+	}
 }
