@@ -11,6 +11,7 @@ import (
 
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Connect joins two namespaces by a pair of veths, both up.
@@ -39,7 +40,9 @@ func (n *Namespace) Address(t testing.TB, link string, prefixes ...netip.Prefix)
 			return fmt.Errorf("finding link %s: %w", link, err)
 		}
 		for _, prefix := range prefixes {
-			if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(prefix)}); err != nil {
+			// Duplicate address detection leaves an address unusable for a moment, even where it is off.
+			address := &netlink.Addr{IPNet: ipNet(prefix), Flags: unix.IFA_F_NODAD}
+			if err := netlink.AddrAdd(l, address); err != nil {
 				return fmt.Errorf("adding %s to %s: %w", prefix, link, err)
 			}
 		}

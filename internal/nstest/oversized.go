@@ -4,6 +4,7 @@ package nstest
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -18,32 +19,36 @@ import (
 // marked as segmentation offload: frames that no NIC is made for. It counts until the test ends.
 func (n *Namespace) Oversized(t testing.TB, link string) *atomic.Int64 {
 	t.Helper()
-	var mtu int
 	socket, err := Run(n, func() (*os.File, error) {
 		l, err := net.InterfaceByName(link)
 		if err != nil {
 			return nil, err
 		}
-		mtu = l.MTU
-		return packetSocket(l.Index)
+		return packetSocket(l.Index, l.MTU+ethernetHeader)
 	})
 	if err != nil {
 		t.Fatalf("watching the frames of %s: %v", link, err)
 	}
 	t.Cleanup(func() { socket.Close() })
-	if err := longerThan(socket, mtu+ethernetHeader); err != nil {
-		t.Fatalf("filtering the frames of %s: %v", link, err)
-	}
 
 	count := new(atomic.Int64)
 	go func() {
-		// struct virtio_net_hdr: flags, gso_type, …
-		header := make([]byte, 10)
+		const (
+			virtioHeader = 10 // struct virtio_net_hdr: flags, gso_type, …
+			shown        = ethernetHeader + 60
+		)
+		frame := make([]byte, virtioHeader+shown)
 		for {
-			if _, err := socket.Read(header); err != nil {
-				return // closed
+			n, err := socket.Read(frame)
+			if errors.Is(err, os.ErrClosed) {
+				return
 			}
-			if header[1] == unix.VIRTIO_NET_HDR_GSO_NONE {
+			if err != nil {
+				t.Errorf("watching the frames of %s: %v", link, err)
+				return
+			}
+			if frame[1] == unix.VIRTIO_NET_HDR_GSO_NONE {
+				t.Logf("an oversized frame on %s begins with % x", link, frame[virtioHeader:n])
 				count.Add(1)
 			}
 		}
@@ -53,48 +58,44 @@ func (n *Namespace) Oversized(t testing.TB, link string) *atomic.Int64 {
 
 const ethernetHeader = 14
 
-// packetSocket sees every frame of a link, with its virtio_net_hdr.
-func packetSocket(index int) (*os.File, error) {
-	everything := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL))
+// packetSocket sees every frame of a link that is longer than so many bytes, with its virtio_net_hdr.
+func packetSocket(index, longerThan int) (*os.File, error) {
+	// Of no protocol, a socket sees nothing until it is bound: the filter comes first.
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("opening a packet socket: %w", err)
 	}
 	socket := os.NewFile(uintptr(fd), "packet")
-	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1); err != nil {
-		socket.Close()
-		return nil, fmt.Errorf("asking for virtio_net_hdr: %w", err)
-	}
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: index}); err != nil {
-		socket.Close()
-		return nil, fmt.Errorf("binding a packet socket: %w", err)
+	if err := configurePacket(fd, index, longerThan); err != nil {
+		return nil, errors.Join(err, socket.Close())
 	}
 	return socket, nil
 }
 
-// longerThan lets only frames of more than so many bytes through to a packet socket.
-func longerThan(socket *os.File, size int) error {
+func configurePacket(fd, index, longerThan int) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1); err != nil {
+		return fmt.Errorf("asking for virtio_net_hdr: %w", err)
+	}
 	program, err := bpf.Assemble([]bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtLen},
-		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: uint32(size), SkipFalse: 1},
-		bpf.RetConstant{Val: uint32(size)},
+		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: uint32(longerThan), SkipFalse: 1},
+		bpf.RetConstant{Val: uint32(longerThan)},
 		bpf.RetConstant{Val: 0},
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("assembling a filter: %w", err)
 	}
 	filter := make([]unix.SockFilter, len(program))
 	for i, ins := range program {
 		filter[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
 	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return err
+	attached := &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, attached); err != nil {
+		return fmt.Errorf("attaching a filter: %w", err)
 	}
-	return control(raw, func(fd int) error {
-		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{
-			Len:    uint16(len(filter)),
-			Filter: &filter[0],
-		})
-	})
+	everything := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL))
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: index}); err != nil {
+		return fmt.Errorf("binding a packet socket: %w", err)
+	}
+	return nil
 }

@@ -3,7 +3,6 @@
 package oracle
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 
@@ -39,15 +38,7 @@ var pathMTU = []probe{
 		run: func(s *scene) string {
 			to := netip.AddrPortFrom(s.farAddress(4), remotePort)
 			s.far.ServeTCP(s.t, to)
-			client, err := s.dialTCP(s.guest, to)
-			if err != nil {
-				return s.failure(err)
-			}
-			defer client.Close()
-			if err := client.Echo(bytes.Repeat([]byte("tapir"), 200_000)); err != nil {
-				return s.failure(err)
-			}
-			return "intact"
+			return s.intact(s.guest, to)
 		},
 		kubevirt: always("intact"),
 	},
