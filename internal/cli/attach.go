@@ -60,6 +60,7 @@ func (o *attachOptions) attach(cmd *cobra.Command, out format) error {
 	if err != nil {
 		return err
 	}
+	sweep(cmd)
 	return errors.Join(printNIC(cmd, nic, out), nic.Close())
 }
 

@@ -115,3 +115,20 @@ func TestVersionAndCompletion(t *testing.T) {
 		t.Errorf("-o completes to %q", out)
 	}
 }
+
+// What a pod leaves that ended without detach, the next attach removes.
+func TestAttachSweeps(t *testing.T) {
+	t.Run("pod", func(t *testing.T) {
+		tapir(t, "attach", "--netns", newPod(t).Path(), "--tap", "tap0")
+	})
+	pod := newPod(t)
+	at := []string{"--netns", pod.Path(), "--tap", "tap0"}
+	r := run(t, command(append([]string{"attach"}, at...)...))
+	if r.code != 0 || !strings.Contains(r.stderr, "removed what a deleted network namespace left") {
+		t.Errorf("exit code %d: %s", r.code, r.stderr)
+	}
+	if s := hostStatus(t); len(s.NICs) != 1 {
+		t.Errorf("%d NICs are attached, want the one that is there", len(s.NICs))
+	}
+	tapir(t, append([]string{"detach"}, at...)...)
+}

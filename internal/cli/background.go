@@ -44,7 +44,8 @@ func runInBackground(cmd *cobra.Command) error {
 	// Ctrl-C reaches only this half: the other one has to undo what it began.
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, func() { _ = child.Process.Signal(syscall.SIGTERM) })
+	deaf := context.AfterFunc(ctx, func() { _ = child.Process.Signal(syscall.SIGTERM) })
+	defer deaf()
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line := lines.Text()

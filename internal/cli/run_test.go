@@ -201,11 +201,15 @@ func TestRunAfterCrash(t *testing.T) {
 
 // Ctrl-C before the guest runs undoes what was begun.
 func TestInterruptedRun(t *testing.T) {
-	checkHost(t)
-	stopAtEnd(t, "demo")
-	p := start(t, command("run", "--accel", "tcg", "-f", manifest))
-	p.wait(t, "pod is made")
-	p.end(t, syscall.SIGINT)
+	for mode, flags := range map[string][]string{"foreground": nil, "background": {"-d"}} {
+		t.Run(mode, func(t *testing.T) {
+			checkHost(t)
+			stopAtEnd(t, "demo")
+			p := start(t, command(append([]string{"run", "--accel", "tcg", "-f", manifest}, flags...)...))
+			p.wait(t, "pod is made")
+			p.end(t, syscall.SIGINT)
+		})
+	}
 }
 
 // A guest that takes no notice of its power button is ended by a second Ctrl-C.
