@@ -4,7 +4,6 @@ package datapath
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
@@ -13,44 +12,43 @@ import (
 // Addresses are those that a NIC's datapath translates between. Those of a family that the pod doesn't have are the
 // zero Addr.
 type Addresses struct {
-	Pod4     netip.Addr       `json:"pod4"`
-	Guest4   netip.Addr       `json:"guest4"`
-	Gateway4 netip.Addr       `json:"gateway4"`
-	Prefix4  netip.Prefix     `json:"prefix4"`
-	Pod6     netip.Addr       `json:"pod6"`
-	Guest6   netip.Addr       `json:"guest6"`
-	Gateway6 netip.Addr       `json:"gateway6"`
-	Prefix6  netip.Prefix     `json:"prefix6"`
-	MTU      int              `json:"mtu"`
-	PodMAC   net.HardwareAddr `json:"podMAC"`
+	Pod4     netip.Addr   `json:"pod4"`
+	Guest4   netip.Addr   `json:"guest4"`
+	Gateway4 netip.Addr   `json:"gateway4"`
+	Prefix4  netip.Prefix `json:"prefix4"`
+	Pod6     netip.Addr   `json:"pod6"`
+	Guest6   netip.Addr   `json:"guest6"`
+	Gateway6 netip.Addr   `json:"gateway6"`
+	Prefix6  netip.Prefix `json:"prefix6"`
+	MTU      int          `json:"mtu"`
 }
 
-// guestNetwork splits a CIDR as KubeVirt does: gateway = network+1, guest = network+2, so two host bits at least.
-func guestNetwork(cidr netip.Prefix) (prefix netip.Prefix, gateway, guest netip.Addr, err error) {
-	if !cidr.IsValid() || cidr.Addr().BitLen()-cidr.Bits() < 2 {
-		return prefix, gateway, guest, fmt.Errorf("%w: %s has no room for a gateway and a guest (at least 2 host bits)", ErrInvalid, cidr)
-	}
+// guestNetwork splits a CIDR as KubeVirt does: gateway = network+1, guest = network+2.
+func guestNetwork(cidr netip.Prefix) (prefix netip.Prefix, gateway, guest netip.Addr) {
 	prefix = cidr.Masked()
 	gateway = prefix.Addr().Next()
-	return prefix, gateway, gateway.Next(), nil
+	return prefix, gateway, gateway.Next()
 }
 
 // findAddresses reads the pod NIC. As in KubeVirt a family counts when the NIC has a global unicast address of it.
 func findAddresses(cfg *Config, nic netlink.Link) (*Addresses, error) {
-	a := &Addresses{MTU: nic.Attrs().MTU, PodMAC: nic.Attrs().HardwareAddr}
+	if nic.Attrs().EncapType != "ether" {
+		return nil, fmt.Errorf("%w: %s is no Ethernet device", ErrInvalid, cfg.NIC)
+	}
+	a := &Addresses{MTU: nic.Attrs().MTU}
 	if cfg.MTU != 0 {
 		if cfg.MTU > a.MTU {
 			return nil, fmt.Errorf("%w: mtu %d is larger than %s has (%d)", ErrInvalid, cfg.MTU, cfg.NIC, a.MTU)
 		}
 		a.MTU = cfg.MTU
 	}
-	addrs, err := netlink.AddrList(nic, netlink.FAMILY_ALL)
+	addrs, err := addressesOf(nic)
 	if err != nil {
-		return nil, fmt.Errorf("listing the addresses of %s: %w", cfg.NIC, err)
+		return nil, err
 	}
 	for _, addr := range addrs {
-		ip, ok := netip.AddrFromSlice(addr.IP)
-		if ip = ip.Unmap(); !ok || !ip.IsGlobalUnicast() {
+		ip := addr.Addr()
+		if !ip.IsGlobalUnicast() {
 			continue
 		}
 		if ip.Is4() && !a.Pod4.IsValid() {
@@ -63,13 +61,12 @@ func findAddresses(cfg *Config, nic netlink.Link) (*Addresses, error) {
 		return nil, fmt.Errorf("%w: %s has no global address: wait for the CNI, or give it one", ErrInvalid, cfg.NIC)
 	}
 	if a.Pod4.IsValid() {
-		if a.Prefix4, a.Gateway4, a.Guest4, err = guestNetwork(cfg.CIDR4); err != nil {
-			return nil, err
-		}
+		a.Prefix4, a.Gateway4, a.Guest4 = guestNetwork(cfg.CIDR4)
 	}
 	if a.Pod6.IsValid() {
-		if a.Prefix6, a.Gateway6, a.Guest6, err = guestNetwork(cfg.CIDR6); err != nil {
-			return nil, err
+		a.Prefix6, a.Gateway6, a.Guest6 = guestNetwork(cfg.CIDR6)
+		if a.MTU < minMTU6 {
+			return nil, fmt.Errorf("%w: mtu %d is too small for the pod's IPv6, which needs %d", ErrInvalid, a.MTU, minMTU6)
 		}
 	}
 	for _, clash := range []struct {

@@ -15,6 +15,12 @@ import (
 	"github.com/tapir-vm/tapir/internal/nstest"
 )
 
+// byValue lets cmp look at addresses.
+var byValue = cmp.Options{
+	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+}
+
 var both = []nstest.Family{nstest.IPv4, nstest.IPv6}
 
 // device finds a link of a namespace, nil if it has none of this name.
@@ -50,8 +56,7 @@ func TestAttachMakesDetachRemoves(t *testing.T) {
 	before := look(t, pod)
 	cfg := config(pod)
 	cfg.TapUID, cfg.TapGID, cfg.Queues, cfg.MTU = 107, 108, 2, 1450
-	nic := attach(t, cfg)
-
+	attach(t, cfg)
 	tap, ok := device(t, pod, "tap0").(*netlink.Tuntap)
 	if !ok {
 		t.Fatal("there is no tap")
@@ -63,7 +68,7 @@ func TestAttachMakesDetachRemoves(t *testing.T) {
 	if tap.MTU != 1450 || tap.HardwareAddr.String() != GatewayMAC.String() || tap.Attrs().Flags&net.FlagUp == 0 {
 		t.Errorf("tap is %+v", tap.Attrs())
 	}
-	want := nic.Addresses().gateway()
+	want := open(t, cfg).Addresses().gateway()
 	if got := addresses(t, pod, "tap0"); !sameElements(got, want) {
 		t.Errorf("tap has %v, want %v", got, want)
 	}
@@ -113,9 +118,9 @@ func TestAttachKeepsExistingTap(t *testing.T) {
 			before := look(t, pod)
 			cfg := config(pod)
 			attach(t, cfg)
-			attach(t, cfg)
+			again(t, cfg)
 			cfg.CIDR4 = netip.MustParsePrefix("10.7.0.0/24")
-			attach(t, cfg)
+			again(t, cfg)
 			detach(t, cfg)
 			before.unchanged(t, pod)
 			pod.Command(t, "ip", "link", "delete", "tap0")
@@ -133,12 +138,12 @@ func TestAttachAgain(t *testing.T) {
 	cfg := config(pod)
 	attach(t, cfg)
 	first := status(t, cfg)
-	programs := pins(t, first)
+	programs := pins(t, cfg)
 
 	change := func(what string, programsStay bool, change func(*Config)) {
 		t.Helper()
 		change(&cfg)
-		attach(t, cfg)
+		again(t, cfg)
 		s := status(t, cfg)
 		if !s.Healthy || !s.Attached.Equal(first.Attached) {
 			t.Errorf("after another %s: %+v", what, s)
@@ -147,10 +152,10 @@ func TestAttachAgain(t *testing.T) {
 		if err := want.complete(); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, s.Config, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(want, s.Config, byValue); diff != "" {
 			t.Errorf("after another %s (-want +got):\n%s", what, diff)
 		}
-		now := pins(t, s)
+		now := pins(t, cfg)
 		if stay := now == programs; stay != programsStay {
 			t.Errorf("another %s: the programs stay: %t", what, stay)
 		}
@@ -178,13 +183,9 @@ func TestAttachAgain(t *testing.T) {
 }
 
 // pins identifies the programs that hang, by the link that would change with them.
-func pins(t testing.TB, s Status) (ids string) {
+func pins(t testing.TB, cfg Config) (ids string) {
 	t.Helper()
-	nic, err := Open(s.Config.NetNS, s.Config.Tap)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nic.Close()
+	nic := open(t, cfg)
 	for _, h := range hooks(&nic.record.Constants) {
 		ids += h.name + ":" + programID(t, &h, pinDir(nic.key)) + " "
 	}
@@ -196,7 +197,8 @@ func TestDamagedRecord(t *testing.T) {
 	prepared(t)
 	_, pod := newPod(t, both...)
 	cfg := config(pod)
-	nic := attach(t, cfg)
+	attach(t, cfg)
+	nic := open(t, cfg)
 	for _, damage := range []string{"", "{", "[]", `{"config":{}}`, strings.Repeat("[", 1<<16)} {
 		if err := os.WriteFile(recordPath(nic.key), []byte(damage), 0o600); err != nil {
 			t.Fatal(err)
@@ -213,7 +215,7 @@ func TestDamagedRecord(t *testing.T) {
 	if err := os.Remove(recordPath(nic.key)); err != nil {
 		t.Fatal(err)
 	}
-	attach(t, cfg)
+	again(t, cfg)
 	if s := status(t, cfg); !s.Healthy {
 		t.Errorf("status after the record was deleted: %+v", s)
 	}

@@ -15,11 +15,11 @@ func testAddresses(v4, v6 bool) *Addresses {
 	a := &Addresses{MTU: 1500}
 	if v4 {
 		a.Pod4 = netip.MustParseAddr("10.244.1.7")
-		a.Prefix4, a.Gateway4, a.Guest4, _ = guestNetwork(DefaultCIDR4)
+		a.Prefix4, a.Gateway4, a.Guest4 = guestNetwork(DefaultCIDR4)
 	}
 	if v6 {
 		a.Pod6 = netip.MustParseAddr("fd00:10:244::7")
-		a.Prefix6, a.Gateway6, a.Guest6, _ = guestNetwork(DefaultCIDR6)
+		a.Prefix6, a.Gateway6, a.Guest6 = guestNetwork(DefaultCIDR6)
 	}
 	return a
 }

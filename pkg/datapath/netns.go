@@ -40,7 +40,9 @@ func inNetNS(path string, f func(cookie uint64) error) error {
 		return fmt.Errorf("opening the network namespace %s: %w", path, err)
 	}
 	defer netns.Close()
-	return netns.Do(func(ns.NetNS) error {
+	entered := false
+	err = netns.Do(func(ns.NetNS) error {
+		entered = true
 		cookie, err := netnsCookie()
 		if err != nil {
 			return err
@@ -50,6 +52,10 @@ func inNetNS(path string, f func(cookie uint64) error) error {
 		}
 		return f(cookie)
 	})
+	if err != nil && !entered {
+		return fmt.Errorf("%w: %s is no network namespace: %w", ErrInvalid, path, err)
+	}
+	return err
 }
 
 // inPod runs f in the NIC's namespace, if the path still leads there.

@@ -3,7 +3,9 @@
 package datapath
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,17 +39,22 @@ func config(pod *nstest.Namespace) Config {
 }
 
 // attach attaches until the test ends.
-func attach(t testing.TB, cfg Config) *NIC {
+func attach(t testing.TB, cfg Config) {
+	t.Helper()
+	t.Cleanup(func() { detach(t, cfg) })
+	again(t, cfg)
+}
+
+// again attaches what will be detached anyway.
+func again(t testing.TB, cfg Config) {
 	t.Helper()
 	nic, err := Attach(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		nic.Close()
-		detach(t, cfg)
-	})
-	return nic
+	if err := nic.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func detach(t testing.TB, cfg Config) {
@@ -57,15 +64,20 @@ func detach(t testing.TB, cfg Config) {
 	}
 }
 
-// status is a NIC's, as another process sees it.
-func status(t testing.TB, cfg Config) Status {
+// open opens what is attached, as another process would, until the test ends.
+func open(t testing.TB, cfg Config) *NIC {
 	t.Helper()
 	nic, err := Open(cfg.NetNS, cfg.Tap)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nic.Close()
-	s, err := nic.Status()
+	t.Cleanup(func() { nic.Close() })
+	return nic
+}
+
+func status(t testing.TB, cfg Config) Status {
+	t.Helper()
+	s, err := open(t, cfg).Status()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +98,24 @@ func look(t testing.TB, pod *nstest.Namespace) view {
 	}
 	// A device that was up once has another queueing discipline than one that never was.
 	devices := regexp.MustCompile(` qdisc \w+`).ReplaceAllString(pod.Command(t, "ip", "-d", "address"), "")
-	return view{host, devices + pod.Command(t, "sysctl", "-a", "--pattern", `^net\.`)}
+	return view{host, devices + settings(t, pod)}
+}
+
+// settings lists what is below /proc/sys/net in a namespace, a line for each file.
+func settings(t testing.TB, n *nstest.Namespace) string {
+	t.Helper()
+	var lines strings.Builder
+	n.Must(t, func() error {
+		return filepath.WalkDir("/proc/sys/net", func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			value, err := os.ReadFile(path) // some can only be written, or hold nothing yet
+			fmt.Fprintf(&lines, "%s = %s, %v\n", path, bytes.TrimSpace(value), err)
+			return nil
+		})
+	})
+	return lines.String()
 }
 
 // unchanged fails the test if anything is different from before.

@@ -5,11 +5,13 @@ package datapath
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 )
 
 const (
-	maxQueues = 256 // MAX_TAP_QUEUES in drivers/net/tun.c
-	minMTU    = 576 // RFC 791: what every IPv4 host takes; IPv6 wants 1280
+	maxQueues = 256  // MAX_TAP_QUEUES in drivers/net/tun.c
+	minMTU    = 576  // RFC 791: what every IPv4 host takes
+	minMTU6   = 1280 // RFC 8200, section 5
 	minFlows  = 64
 	maxFlows  = 1 << 24
 )
@@ -55,15 +57,32 @@ func (c *Config) complete() error {
 		return fmt.Errorf("%w: %d queues: a tap has %d at most", ErrInvalid, c.Queues, maxQueues)
 	case c.Flows < minFlows || c.Flows > maxFlows:
 		return fmt.Errorf("%w: %d flows: want %d to %d", ErrInvalid, c.Flows, minFlows, maxFlows)
-	case c.MAC != nil && (len(c.MAC) != 6 || c.MAC[0]&1 != 0):
+	case c.MAC != nil && (len(c.MAC) != 6 || c.MAC[0]&1 != 0 || macWord(c.MAC) == 0):
 		return fmt.Errorf("%w: guest MAC %s: want a unicast address of 6 bytes", ErrInvalid, c.MAC)
 	case bytes.Equal(c.MAC, GatewayMAC):
 		return fmt.Errorf("%w: guest MAC %s is the gateway's", ErrInvalid, c.MAC)
+	}
+	for _, cidr := range []netip.Prefix{c.CIDR4, c.CIDR6} {
+		if err := validCIDR(cidr); err != nil {
+			return err
+		}
 	}
 	for _, p := range c.Ports {
 		if err := p.validate(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// validCIDR refuses what has no room for a gateway and a guest, or can't be routed.
+func validCIDR(cidr netip.Prefix) error {
+	if cidr.Addr().BitLen()-cidr.Bits() < 2 {
+		return fmt.Errorf("%w: %s has no room for a gateway and a guest (at least 2 host bits)", ErrInvalid, cidr)
+	}
+	_, gateway, _ := guestNetwork(cidr)
+	if gateway.IsLoopback() || gateway.IsMulticast() || gateway.Is6() && gateway.IsLinkLocalUnicast() {
+		return fmt.Errorf("%w: %s can't be routed: choose a private network", ErrInvalid, cidr)
 	}
 	return nil
 }
