@@ -107,9 +107,10 @@ check "tapir drops" "$tapir" drops "$vm"
 
 heading "tapir stop $vm"
 check "the guest powers down" "$tapir" stop "$vm"
-check "no VM is left" nothing find /run/tapir/vms -mindepth 1
+datapaths() { "$tapir" status -o json | jq -r --arg netns "$netns" '.nics[] | select(.config.netns == $netns)'; }
+check "no VM is left" test ! -e "/run/tapir/vms/$vm"
 check "no network namespace is left" test ! -e "$netns"
-check "no pin is left" nothing find /sys/fs/bpf/tapir -mindepth 1
+check "no datapath is left" nothing datapaths
 
 heading "Done"
 if ((failures > 0)); then
