@@ -29,6 +29,9 @@ static __always_inline int nic_out_ip(struct __sk_buff *skb, const bool ipv6)
 	wire = flow_resolve_outward(&key, SIDE_POD, !p.resets, now);
 	if (wire < 0)
 		return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);
+	flow = bpf_map_lookup_elem(&flows, &key);
+	if (flow)
+		flow_touch(flow, DIR_TRANSMIT, skb->len, now);
 	if (wire == p.sport)
 		return PASS;
 	r.src = p.src;
