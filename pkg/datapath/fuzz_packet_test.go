@@ -4,7 +4,9 @@ package datapath
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -17,6 +19,7 @@ const (
 	fuzzPorts     = 1 << iota // ports are declared
 	fuzzCollision             // the other side uses the same port already
 	fuzzLoopback              // a pod process talks to the guest over loopback
+	fuzzOurs                  // the frame is given MACs, addresses and lengths that get it past the guards
 	fuzzModes
 )
 
@@ -37,6 +40,9 @@ func FuzzTapIn(fuzz *testing.F) {
 			return
 		}
 		f := familyOfVersion(v.v6)
+		if mode&fuzzOurs != 0 && v.ip != 0 {
+			v = v.addressed(GatewayMAC, guestMAC, f.guest, v.dst(), [2]netip.Addr{v.dst(), f.guest})
+		}
 		r := newRig(t, fuzzRig)
 		r.prepare(t, mode, open, v, func(v reading) {
 			if v.ok && !v.later && v.src() == f.guest && v.dst() != f.pod {
@@ -46,7 +52,7 @@ func FuzzTapIn(fuzz *testing.F) {
 				r.feed(t, r.TapirNicOut, as.frame, skbContext{})
 			}
 		})
-		res := r.feed(t, r.TapirTapIn, frame, skbContext{})
+		res := r.feed(t, r.TapirTapIn, v.frame, skbContext{})
 		j := judge{res, v, f, mode&fuzzCollision != 0}
 		switch res.verdict {
 		case verdictPass:
@@ -97,6 +103,9 @@ func FuzzNicIn(fuzz *testing.F) {
 			return
 		}
 		f := familyOfVersion(v.v6)
+		if mode&fuzzOurs != 0 && v.ip != 0 {
+			v = v.addressed(podMAC, nodeMAC, v.src(), f.pod, [2]netip.Addr{f.pod, v.src()})
+		}
 		r := newRig(t, fuzzRig)
 		r.prepare(t, mode, open, v, func(v reading) {
 			if !v.ok || v.later || v.dst() != f.pod || !f.isOutside(v.src()) {
@@ -116,15 +125,15 @@ func FuzzNicIn(fuzz *testing.F) {
 				r.feed(t, prog, as.frame, skbContext{})
 			}
 		})
-		res := r.feed(t, r.TapirNicIn, frame, skbContext{})
+		res := r.feed(t, r.TapirNicIn, v.frame, skbContext{})
 		j := judge{res, v, f, mode&fuzzCollision != 0}
 		switch res.verdict {
 		case verdictPass:
 			switch {
 			case res.counters.FragmentsEarly != 0:
 				j.sameButForTTL()
-			case mode&fuzzCollision != 0 && v.ok && v.dst() == f.pod:
-				j.translated(v.src(), v.src(), v.dst(), v.dst(), false)
+			case mode&fuzzCollision != 0 && !bytes.Equal(res.in, res.out): // the pod's port was changed on its way out
+				j.translated(v.src(), v.src(), f.pod, f.pod, false)
 			default:
 				j.unchanged()
 			}
@@ -188,6 +197,26 @@ func fuzzFrame(frame []byte) (v reading, runs bool) {
 		return lookAt(frame, atIP, true, false), len(frame) >= atIP+40
 	}
 	return reading{frame: frame}, true
+}
+
+// addressed is the same frame with other MACs and addresses, also in what an ICMP error quotes, and true lengths.
+func (v reading) addressed(to, from net.HardwareAddr, src, dst netip.Addr, quoted [2]netip.Addr) reading {
+	frame := slices.Clone(v.frame)
+	copy(frame, slices.Concat(to, from))
+	size := len(frame) - atIP
+	if v.v6 {
+		binary.BigEndian.PutUint16(frame[atIP+4:], uint16(size-40))
+	} else {
+		binary.BigEndian.PutUint16(frame[atIP+2:], uint16(size))
+	}
+	v = lookAt(frame, atIP, v.v6, false)
+	v.setAddresses(src, dst)
+	if v.ok && v.isError() {
+		if q := v.quoted(); q.ok {
+			q.setAddresses(quoted[0], quoted[1])
+		}
+	}
+	return v
 }
 
 type fuzzSeed struct {

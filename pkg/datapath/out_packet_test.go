@@ -57,6 +57,8 @@ func TestPacketFromGuestToOutside(t *testing.T) {
 			"UDP, empty":                 empty(from(udp, 40000, 53)),
 			"echo request":               from(echo, 77, 0),
 			"echo reply":                 from(echoReply, 0, 77),
+			"timestamp":                  from(icmp(13, 0, 128, 0), 77, 0),
+			"timestamp reply":            from(icmp(14, 0, 129, 0), 0, 77),
 			"GRE":                        from(raw(layers.IPProtocolGRE), 0, 0),
 			"SCTP":                       from(raw(layers.IPProtocolSCTP), 0, 0),
 			"a protocol without data":    empty(from(raw(253), 0, 0)),
