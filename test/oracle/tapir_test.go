@@ -42,6 +42,7 @@ func attachTapirWith(t *testing.T, network *nstest.Topology, ports []declaration
 		t.Fatalf("attaching Tapir: %v", err)
 	}
 	t.Cleanup(func() {
+		checkDrops(t, nic)
 		if err := nic.Close(); err != nil {
 			t.Errorf("closing the NIC: %v", err)
 		}
@@ -49,4 +50,18 @@ func attachTapirWith(t *testing.T, network *nstest.Topology, ports []declaration
 			t.Errorf("detaching Tapir: %v", err)
 		}
 	})
+}
+
+// checkDrops makes sure that nothing was dropped but what the table asks for: what outsiders send to the
+// guest's private address, and what traceroute sends.
+func checkDrops(t *testing.T, nic *datapath.NIC) {
+	drops, err := nic.Drops()
+	if err != nil {
+		t.Errorf("reading Tapir's drops: %v", err)
+	}
+	for _, d := range drops {
+		if d.Reason != "private_address" && d.Reason != "ttl_exceeded" {
+			t.Errorf("Tapir dropped %d packets in direction %s: %s", d.Packets, d.Direction, d.Reason)
+		}
+	}
 }
