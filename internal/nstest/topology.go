@@ -76,7 +76,7 @@ func (n *Topology) address(t testing.TB, f Family) {
 	n.Far.Route(t, f.everything, f.farRouter.Addr())
 }
 
-// Plug gives the guest its NIC, eth0 with GuestMAC, joined to the pod's tap0, which must exist, until
+// Plug gives the guest its NIC, eth0 with GuestMAC, joined to the pod's tap0, which must exist and be up, until
 // the test ends.
 func (n *Topology) Plug(t testing.TB) {
 	t.Helper()

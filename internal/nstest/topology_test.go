@@ -64,6 +64,7 @@ func TestNothingIsLeft(t *testing.T) {
 	t.Run("topology", func(t *testing.T) {
 		n := nstest.NewTopology(t)
 		n.Pod.Command(t, "ip", "tuntap", "add", "tap0", "mode", "tap", "vnet_hdr")
+		n.Pod.Up(t, "tap0")
 		n.Plug(t)
 	})
 	namespaces, err := os.ReadDir("/run/netns")
