@@ -38,8 +38,8 @@ type monitor struct {
 	conn    net.Conn
 	observe func(qmp.Event) // sees each event, from the reading goroutine; must not block
 
-	command sync.Mutex // one command at a time, so that replies are in order
-	lastID  uint64
+	command chan struct{} // holds one while a command runs: one at a time, so that replies are in order
+	lastID  uint64        // of who has put that in
 
 	mu          sync.Mutex
 	waiting     chan<- reply
@@ -79,6 +79,7 @@ func newMonitor(ctx context.Context, conn net.Conn, observe func(qmp.Event)) (*m
 	m := &monitor{
 		conn:        conn,
 		observe:     observe,
+		command:     make(chan struct{}, 1),
 		subscribers: map[chan qmp.Event]struct{}{},
 		done:        make(chan struct{}),
 	}
@@ -152,8 +153,12 @@ func (m *monitor) execute(ctx context.Context, name string, args, result any) er
 }
 
 func (m *monitor) roundTrip(ctx context.Context, c qmp.Command) (reply, error) {
-	m.command.Lock()
-	defer m.command.Unlock()
+	select {
+	case m.command <- struct{}{}:
+	case <-ctx.Done():
+		return reply{}, fmt.Errorf("wait to send %s to QEMU: %w", c.Execute, context.Cause(ctx))
+	}
+	defer func() { <-m.command }()
 	m.lastID++
 	b, err := json.Marshal(request{ID: m.lastID, Command: c})
 	if err != nil {

@@ -194,6 +194,24 @@ func TestMonitorCommandEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// A command that gets no answer doesn't hold up others for longer than they like.
+func TestMonitorCommandInLineEndsWithItsContext(t *testing.T) {
+	runs := make(chan qmp.Event, 1)
+	m := dialFake(t, map[string]string{"hangs": `{"event": "STOP"}`}, func(e qmp.Event) { runs <- e })
+	first := make(chan error)
+	go func() { first <- m.execute(t.Context(), "hangs", nil, nil) }()
+	<-runs
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := m.execute(ctx, "query-status", nil, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	m.Disconnect()
+	if err := <-first; err == nil {
+		t.Error("got an answer")
+	}
+}
+
 func TestMonitorCommandEndsWithTheConnection(t *testing.T) {
 	q, conn := newFakeQEMU(t, map[string]string{})
 	go q.serve(greeting)

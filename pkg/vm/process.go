@@ -4,11 +4,13 @@ package vm
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,8 +64,9 @@ func openPID(pid int) (*process, error) {
 	return &process{pid: pid, pidfd: os.NewFile(uintptr(fd), "pidfd")}, nil
 }
 
-// wait returns when the process has ended, with its status if it was our child, or an error when it was closed before.
-func (p *process) wait() (*os.ProcessState, error) {
+// wait returns when the process has ended, with its status if it was our child, or with an error when ctx has ended before.
+// A child is waited for in any case, for else it stays a zombie.
+func (p *process) wait(ctx context.Context) (*os.ProcessState, error) {
 	if p.child != nil {
 		p.child.Wait() // its error says no more than the status
 		return p.child.ProcessState, nil
@@ -72,7 +75,15 @@ func (p *process) wait() (*os.ProcessState, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, conn.Read(func(fd uintptr) bool { return readable(fd) })
+	stop := context.AfterFunc(ctx, func() { p.pidfd.SetReadDeadline(time.Now()) })
+	defer stop()
+	if err := conn.Read(readable); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("wait for the end of QEMU (pid %d): %w", p.pid, err)
+	}
+	return nil, nil
 }
 
 // ended tells whether the process is gone or a zombie.

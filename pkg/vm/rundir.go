@@ -76,18 +76,28 @@ func (d runDir) path(name string) string { return filepath.Join(string(d), name)
 
 // vacate clears the directory unless a VM runs in it, which is an error wrapping ErrRunning.
 func (d runDir) vacate() error {
-	s, err := d.readState()
+	p, _, err := d.openQEMU()
 	if err == nil {
-		var p *process
-		if p, err = openProcess(s.PID, s.Start); err == nil {
-			p.pidfd.Close()
-			return fmt.Errorf("%s: %w as pid %d", d, ErrRunning, s.PID)
-		}
+		p.pidfd.Close()
+		return fmt.Errorf("%s: %w as pid %d", d, ErrRunning, p.pid)
 	}
 	if !errors.Is(err, ErrNotRunning) {
-		return fmt.Errorf("%s: %w", d, err)
+		return err
 	}
 	return d.clear()
+}
+
+// openQEMU finds the process of the VM in the directory. Returns an error wrapping ErrNotRunning when there is none.
+func (d runDir) openQEMU() (*process, state, error) {
+	s, err := d.readState()
+	if err != nil {
+		return nil, s, fmt.Errorf("%s: %w", d, err)
+	}
+	p, err := openProcess(s.PID, s.Start)
+	if err != nil {
+		return nil, s, fmt.Errorf("%s: %w", d, err)
+	}
+	return p, s, nil
 }
 
 // create makes a file that only we can open.

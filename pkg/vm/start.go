@@ -184,7 +184,7 @@ func takeCharge(ctx context.Context, dir runDir, c *Config, p *process, accelera
 	}
 	if err != nil {
 		p.kill()
-		status, _ := p.wait()
+		status, _ := p.wait(ctx)
 		p.pidfd.Close()
 		// A QEMU that didn't like its arguments has said so, and ended before it could be killed.
 		if wait, _ := status.Sys().(syscall.WaitStatus); !wait.Signaled() || wait.Signal() != syscall.SIGKILL {

@@ -42,13 +42,9 @@ type VM struct {
 // Returns an error wrapping ErrNotRunning when there is none, and ErrBusy when a third process has opened it.
 func Open(ctx context.Context, dir string, log *slog.Logger) (*VM, error) {
 	d := runDir(dir)
-	s, err := d.readState()
+	p, s, err := d.openQEMU()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
-	}
-	p, err := openProcess(s.PID, s.Start)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
@@ -64,6 +60,21 @@ func Open(ctx context.Context, dir string, log *slog.Logger) (*VM, error) {
 // second sees nothing until the first has left. Returns an error wrapping ErrNotRunning when there is no VM.
 func Console(ctx context.Context, dir string) (net.Conn, error) {
 	return runDir(dir).dial(ctx, consoleSocket)
+}
+
+// Kill ends the VM that was started in dir at once, also when its QEMU hangs; what QEMU hadn't yet written to its disks is lost.
+// It returns when QEMU has ended, or with an error: one that wraps ErrNotRunning when there is none, ctx's when it has ended first.
+func Kill(ctx context.Context, dir string) error {
+	p, _, err := runDir(dir).openQEMU()
+	if err != nil {
+		return err
+	}
+	defer p.pidfd.Close()
+	if err := p.kill(); err != nil {
+		return err
+	}
+	_, err = p.wait(ctx)
+	return err
 }
 
 // Remove deletes what a VM that has ended left in dir, and dir itself unless there is something else in it.
@@ -124,26 +135,27 @@ func (v *VM) Close() error {
 // is let run for it. Returns how the VM ended, or ctx's error, and then the VM may still run.
 func (v *VM) Shutdown(ctx context.Context, grace time.Duration) (Exit, error) {
 	v.ending.request("")
-	deadline := time.NewTimer(grace)
-	defer deadline.Stop()
+	waiting, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
 	press := time.NewTicker(pressInterval)
 	defer press.Stop()
-	// A VM that is just ending, or whose monitor is broken, refuses: the deadline is for these too.
+	// A VM that is just ending, or whose QEMU hangs, doesn't answer: the deadline is for these too.
 	if grace > 0 {
-		v.Unpause(ctx)
-		v.pressPower(ctx)
+		v.Unpause(waiting)
+		v.pressPower(waiting)
 	}
 	for {
 		select {
 		case <-v.ended:
 			return v.exit, nil
 		case <-press.C:
-			v.pressPower(ctx)
-		case <-deadline.C:
+			v.pressPower(waiting)
+		case <-waiting.Done():
+			if ctx.Err() != nil {
+				return Exit{}, context.Cause(ctx)
+			}
 			v.ending.request(fmt.Sprintf("the guest didn't power off within %s", grace))
 			return v.Kill(ctx)
-		case <-ctx.Done():
-			return Exit{}, context.Cause(ctx)
 		}
 	}
 }

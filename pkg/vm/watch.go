@@ -40,11 +40,9 @@ func (v *VM) observe(event qmp.Event) {
 	v.ending.observe(event)
 }
 
-// awaitEnd finds out how QEMU ends. A child is waited for even after Close, for else it stays a zombie.
+// awaitEnd finds out how QEMU ends.
 func (v *VM) awaitEnd() {
-	stop := context.AfterFunc(v.closing, func() { v.proc.pidfd.SetReadDeadline(time.Now()) })
-	status, err := v.proc.wait()
-	stop()
+	status, err := v.proc.wait(v.closing)
 	v.proc.pidfd.Close()
 	if err != nil {
 		return // closed
