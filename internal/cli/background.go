@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strings"
 	"syscall"
 
@@ -25,14 +24,22 @@ const (
 	lineError = "error: "
 )
 
-// runInBackground starts this very command again in a session of its own, and returns when its VMs run.
-func runInBackground(cmd *cobra.Command) error {
+// runInBackground starts this very command again in a session of its own, with that standard input if any, and
+// returns when its VMs run.
+func runInBackground(cmd *cobra.Command, stdin *os.File) error {
+	exe, err := os.Executable() // not /proc/self/exe, for the process would be called exe
+	if err != nil {
+		return fmt.Errorf("start in the background: find this program: %w", err)
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("start in the background: %w", err)
 	}
 	defer r.Close()
-	child := exec.Command("/proc/self/exe", os.Args[1:]...)
+	child := exec.Command(exe, os.Args[1:]...)
+	if stdin != nil {
+		child.Stdin = stdin
+	}
 	child.Env = append(os.Environ(), backgroundEnv+"=1")
 	child.ExtraFiles = []*os.File{w}
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -42,7 +49,7 @@ func runInBackground(cmd *cobra.Command) error {
 		return fmt.Errorf("start in the background: %w", err)
 	}
 	// Ctrl-C reaches only this half: the other one has to undo what it began.
-	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
 	deaf := context.AfterFunc(ctx, func() { _ = child.Process.Signal(syscall.SIGTERM) })
 	defer deaf()

@@ -83,6 +83,9 @@ func TestBadAttach(t *testing.T) {
 		{"half a target", []string{"drops", "--tap", "tap0"}, []string{"netns"}},
 		{"two targets", []string{"drops", "demo", "--netns", pod.Path(), "--tap", "tap0"}, []string{"not both"}},
 		{"format", []string{"flows", "-o", "xml"}, []string{"xml", "json"}},
+		{"unknown verb", []string{"bogus"}, []string{"bogus", "tapir --help"}},
+		{"unknown flag", []string{"--bogus"}, []string{"--bogus"}},
+		{"verb of a later version", []string{"migrate", "demo"}, []string{"migrate", "tapir --help"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { fails(t, command(tt.args...), tt.says...) })

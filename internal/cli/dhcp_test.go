@@ -68,6 +68,9 @@ func TestAttachServesOnce(t *testing.T) {
 	t.Run("metrics address in use", func(t *testing.T) {
 		fails(t, command(append([]string{"attach", "--dhcp", "--metrics-addr", taken}, at...)...), taken, "in use")
 	})
+	if code := first.end(t, syscall.SIGHUP); code != 0 {
+		t.Errorf("exit code %d after its terminal went", code)
+	}
 }
 
 // A guest whose kernel reads the advertisements keeps its default route when it asks whether the gateway is still

@@ -34,12 +34,20 @@ programs between the VM's tap device and the pod's NIC: no nftables rule, no Lin
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true, // the date would change docs/cli at every generation
-		Args:              cobra.NoArgs,
+		// Cobra's own error about an unknown verb has several lines.
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("there is no verb %q: tapir --help lists those there are", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
 		runCommand(), stopCommand(), consoleCommand(),
 		attachCommand(), detachCommand(),
 		statusCommand(), flowsCommand(), dropsCommand(),
+		benchCommand(),
 		versionCommand(),
 	)
 	return root

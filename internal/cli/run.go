@@ -3,12 +3,11 @@
 package cli
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -46,8 +45,10 @@ one ends them at once. With -d it returns as soon as they run.`,
 			switch {
 			case parent != nil:
 				return parent.tell(o.run(cmd, parent, parent.ready))
+			case o.background && slices.Contains(o.files, "-"):
+				return runInBackground(cmd, os.Stdin)
 			case o.background:
-				return runInBackground(cmd)
+				return runInBackground(cmd, nil)
 			}
 			return o.run(cmd, cmd.OutOrStdout(), func() {})
 		},
@@ -78,6 +79,10 @@ func (o *runOptions) run(cmd *cobra.Command, w io.Writer, ready func()) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	// The machines live long: no directory shall be busy because run was called in it.
+	if err := os.Chdir("/"); err != nil {
+		return fmt.Errorf("leave the working directory: %w", err)
+	}
 	ctx, kill, stop := patience(cmd.Context())
 	defer stop()
 	registry, err := newMetrics(ctx, o.metricsAddr, w)
@@ -90,23 +95,4 @@ func (o *runOptions) run(cmd *cobra.Command, w io.Writer, ready func()) error {
 		Metrics:      registry,
 		Kill:         kill,
 	}, ready)
-}
-
-// patience ends with the user's: the first Ctrl-C (or SIGTERM) ends the context, the second closes kill.
-func patience(parent context.Context) (ctx context.Context, kill <-chan struct{}, stop func()) {
-	ctx, cancel := context.WithCancel(parent)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	lost := make(chan struct{})
-	go func() {
-		defer close(lost)
-		<-signals
-		cancel()
-		<-signals
-	}()
-	return ctx, lost, func() {
-		signal.Stop(signals)
-		close(signals) // lets the goroutine end
-		cancel()
-	}
 }

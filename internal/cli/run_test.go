@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,6 +61,47 @@ func waitForGuest(t *testing.T, name string, says ...string) {
 	})
 }
 
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// checkBackground looks at the process that `run -d` has left on this test's host.
+func checkBackground(t *testing.T) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := func(process, name string) string {
+		target, _ := os.Readlink(filepath.Join(process, name)) // fails for one that has ended
+		return target
+	}
+	processes, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range processes {
+		env, _ := os.ReadFile(filepath.Join(p, "environ"))
+		if !bytes.Contains(env, []byte(backgroundEnv+"=1")) || link(p, "ns/net") != link("/proc/self", "ns/net") ||
+			link(p, "exe") != exe {
+			continue
+		}
+		if cwd := link(p, "cwd"); cwd != "/" {
+			t.Errorf("it keeps %s busy", cwd)
+		}
+		if name := strings.TrimSpace(string(read(t, filepath.Join(p, "comm")))); name != filepath.Base(exe)[:min(15, len(filepath.Base(exe)))] {
+			t.Errorf("it is called %q, want the name of %s", name, exe)
+		}
+		return
+	}
+	t.Error("no process of run -d is found")
+}
+
 // typist is a `tapir console` process as the connection that it stands for.
 type typist struct {
 	io.Reader
@@ -95,10 +137,14 @@ func console(t *testing.T, name string) *guest.Console {
 func TestRun(t *testing.T) {
 	checkHost(t)
 	stopAtEnd(t, "demo")
-	r := run(t, command("run", "-d", "--accel", "tcg", "--metrics-addr", "127.0.0.1:0", "-f", manifest))
+	begin := command("run", "-d", "--accel", "tcg", "--metrics-addr", "127.0.0.1:0", "-f", "-")
+	begin.Dir = filepath.Dir(manifest) // what its relative paths start from when it comes by standard input
+	begin.Stdin = bytes.NewReader(read(t, manifest))
+	r := run(t, begin)
 	if r.code != 0 {
 		t.Fatalf("run -d: %s", r.stderr)
 	}
+	checkBackground(t)
 	_, rest, _ := strings.Cut(r.stdout, "metrics are at ")
 	url, _, _ := strings.Cut(rest, "\n")
 
@@ -212,13 +258,13 @@ func TestInterruptedRun(t *testing.T) {
 	}
 }
 
-// A guest that takes no notice of its power button is ended by a second Ctrl-C.
+// A guest that takes no notice of its power button is ended by a second signal.
 func TestImpatience(t *testing.T) {
 	checkHost(t)
 	stopAtEnd(t, "demo")
 	p := start(t, command("run", "--accel", "tcg", "-f", manifest))
 	p.wait(t, "guest is started")
-	if err := p.Process.Signal(syscall.SIGINT); err != nil { // the guest has barely begun to boot
+	if err := p.Process.Signal(syscall.SIGHUP); err != nil { // the guest has barely begun to boot
 		t.Fatal(err)
 	}
 	p.wait(t, "powering the guest down")

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,7 +43,7 @@ func newMetrics(ctx context.Context, addr string, w io.Writer) (*metrics.Registr
 // attachAndServe attaches, and gives the guest its addresses until the user ends it. The datapath stays then,
 // but not when serving can't even begin and it wasn't attached before.
 func (o *attachOptions) attachAndServe(cmd *cobra.Command, out format) (err error) {
-	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
 	registry, err := newMetrics(ctx, o.metricsAddr, cmd.ErrOrStderr())
 	if err != nil {

@@ -4,8 +4,6 @@ package cli
 
 import (
 	"fmt"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +23,7 @@ datapath, pod namespace and files: also when its tapir run was killed.`,
 			if err := needRoot(); err != nil {
 				return err
 			}
-			ctx, cancel := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			ctx, cancel := untilSignal(cmd.Context())
 			defer cancel()
 			for _, name := range args {
 				if err := runner.Stop(ctx, name, force, watch(cmd.OutOrStdout())); err != nil {
