@@ -23,6 +23,15 @@ func vmManifest(t *testing.T, edit func(string) string) string {
 	return edit(strings.ReplaceAll(string(text), "../build/guest", image))
 }
 
+func writeManifest(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "vm.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 func replace(t *testing.T, old, new string) func(string) string {
 	return func(s string) string {
 		if !strings.Contains(s, old) {
@@ -79,13 +88,10 @@ func TestBadRun(t *testing.T) {
 		{name: "two of a name", edit: func(s string) string { return s + "\n---\n" + s }, says: []string{"demo"}},
 	}
 	for _, tt := range tests {
-		file := filepath.Join(t.TempDir(), "vm.yaml")
 		if tt.edit == nil {
 			tt.edit = func(s string) string { return s }
 		}
-		if err := os.WriteFile(file, []byte(vmManifest(t, tt.edit)), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		file := writeManifest(t, vmManifest(t, tt.edit))
 		for mode, flags := range map[string][]string{"": nil, " in the background": {"-d"}} {
 			t.Run(tt.name+mode, func(t *testing.T) {
 				cmd := command(append(append([]string{"run", "-f", file}, flags...), tt.args...)...)

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -31,7 +33,10 @@ terminal, its bytes are typed into the console, and its end leaves.`,
 			if err := needRoot(); err != nil {
 				return err
 			}
-			conn, err := runner.Console(cmd.Context(), args[0])
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			signal.Ignore(syscall.SIGPIPE) // an output that is gone is an error like any other: the terminal is restored
+			conn, err := runner.Console(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -44,7 +49,7 @@ terminal, its bytes are typed into the console, and its end leaves.`,
 				}
 				defer term.Restore(fd, old)
 			}
-			return join(cmd.Context(), conn, cmd.InOrStdin(), cmd.OutOrStdout())
+			return join(ctx, conn, cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
 }

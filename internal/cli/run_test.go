@@ -175,6 +175,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 
+	checkConsole(t, "demo")
 	c := console(t, "demo")
 	ctx, cancel := context.WithTimeout(t.Context(), patienceOfTests)
 	defer cancel()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/tapir-vm/tapir/pkg/vm"
@@ -80,17 +79,4 @@ func Get(ctx context.Context, name string) (Info, error) {
 		machine.Close()
 	}
 	return info, nil
-}
-
-// Console connects to the serial console of a machine, whoever owns it.
-func Console(ctx context.Context, name string) (net.Conn, error) {
-	path, err := homePath(name)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := vm.Console(ctx, qemuDir(path))
-	if errors.Is(err, vm.ErrNotRunning) {
-		return nil, notFound(name)
-	}
-	return conn, err
 }

@@ -48,6 +48,7 @@ func Start(ctx context.Context, v *spec.VM, o Options) (m *Machine, err error) {
 		Name:      v.Name,
 		Started:   time.Now(),
 		Grace:     v.GracePeriod,
+		Serial:    v.VM.Serial,
 	}}
 	for _, nic := range v.NICs {
 		m.Taps = append(m.Taps, nic.Datapath.Tap)

@@ -20,6 +20,7 @@ type State struct {
 	NetNS     string        `json:"netns"`
 	PodIPs    []netip.Addr  `json:"podIPs"`
 	Taps      []string      `json:"taps"`
+	Serial    bool          `json:"serial"` // whether it has a serial console
 }
 
 const stateFile = "vm.json"
