@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 
@@ -13,18 +14,20 @@ import (
 
 	"github.com/tapir-vm/tapir/pkg/runner"
 	"github.com/tapir-vm/tapir/pkg/spec"
+	"github.com/tapir-vm/tapir/pkg/standalone"
 	"github.com/tapir-vm/tapir/pkg/vm"
 )
 
 type runOptions struct {
-	files       []string
-	background  bool
-	accel       acceleration
-	metricsAddr string
+	files        []string
+	background   bool
+	accel        acceleration
+	pool4, pool6 netip.Prefix
+	metricsAddr  string
 }
 
 func runCommand() *cobra.Command {
-	o := runOptions{accel: acceleration(vm.Auto)}
+	o := runOptions{accel: acceleration(vm.Auto), pool4: standalone.DefaultPool4, pool6: standalone.DefaultPool6}
 	cmd := &cobra.Command{
 		Use:   "run -f FILE...",
 		Short: "Boot the VMs of kubevirt.io/v1 manifests on this host",
@@ -57,6 +60,8 @@ one ends them at once. With -d it returns as soon as they run.`,
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "manifest, repeatable; - is standard input")
 	f.BoolVarP(&o.background, "detach", "d", false, "return when the VMs run")
 	f.Var(&o.accel, "accel", "acceleration; auto takes KVM where it is seen to run a guest")
+	f.Var(cidr{&o.pool4, netip.Addr.Is4}, "pod-cidr", "pods get their IPv4 addresses from this network")
+	f.Var(cidr{&o.pool6, netip.Addr.Is6}, "pod-cidr6", "pods get their IPv6 addresses from this network")
 	metricsFlag(cmd, &o.metricsAddr)
 	_ = cmd.MarkFlagRequired("filename")
 	_ = cmd.MarkFlagFilename("filename", "yaml", "yml")
@@ -91,6 +96,8 @@ func (o *runOptions) run(cmd *cobra.Command, w io.Writer, ready func()) error {
 	}
 	return runner.Run(ctx, vms, runner.Options{
 		Acceleration: vm.Acceleration(o.accel),
+		PodCIDR4:     o.pool4,
+		PodCIDR6:     o.pool6,
 		Log:          watch(w),
 		Metrics:      registry,
 		Kill:         kill,

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,7 +203,7 @@ func TestRun(t *testing.T) {
 func TestKilledRun(t *testing.T) {
 	checkHost(t)
 	stopAtEnd(t, "demo")
-	p := start(t, command("run", "--accel", "tcg", "-f", manifest))
+	p := start(t, command("run", "--accel", "tcg", "--pod-cidr", "10.77.0.0/24", "-f", manifest))
 	p.wait(t, "guest is started")
 	waitForGuest(t, "demo", "lease4")
 	p.end(t, syscall.SIGKILL)
@@ -210,6 +211,9 @@ func TestKilledRun(t *testing.T) {
 	s := hostStatus(t)
 	if len(s.VMs) != 1 || s.VMs[0].Phase != "unattended" || len(s.NICs) != 1 {
 		t.Fatalf("status: %+v", s)
+	}
+	if ip := s.VMs[0].PodIPs[0]; !netip.MustParsePrefix("10.77.0.0/24").Contains(ip) {
+		t.Errorf("pod has %s, which is not of the pool given", ip)
 	}
 	eventually(t, "the guest's page", func() error {
 		_, err := get("http://" + s.VMs[0].PodIPs[0].String() + "/")

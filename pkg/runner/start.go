@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,6 +22,8 @@ import (
 // Options say how machines are run.
 type Options struct {
 	Acceleration vm.Acceleration
+	PodCIDR4     netip.Prefix // pods get their addresses from these; zero: those of package standalone
+	PodCIDR6     netip.Prefix
 	Log          *slog.Logger      // progress, for whoever watches; it goes into the machine's tapir.log as well
 	Metrics      *metrics.Registry // gets attach times and DHCP messages
 	Kill         <-chan struct{}   // closed when the user won't wait for guests to power down
@@ -119,7 +122,10 @@ func (m *Machine) inherit(ctx context.Context, old State) error {
 }
 
 func (m *Machine) makePod(ctx context.Context, v *spec.VM) error {
-	pod, err := standalone.New(ctx, standalone.Config{Namespace: v.Namespace, Name: v.Name}, m.log)
+	pod, err := standalone.New(ctx, standalone.Config{
+		Namespace: v.Namespace, Name: v.Name,
+		Pool4: m.options.PodCIDR4, Pool6: m.options.PodCIDR6,
+	}, m.log)
 	if err != nil {
 		return err
 	}

@@ -185,7 +185,8 @@ func TestNewFails(t *testing.T) {
 		{"small pool", Config{Namespace: "test", Name: "web", Pool4: netip.MustParsePrefix("10.9.0.0/30")}, nil, "/8 to /29"},
 		{"multicast pool", Config{Namespace: "test", Name: "web", Pool4: netip.MustParsePrefix("224.0.0.0/16")}, nil, "unicast"},
 		{"pool around the uplink's network", Config{Namespace: "test", Name: "web", Pool4: netip.MustParsePrefix("198.51.0.0/16")}, nil, "198.51.100.0/24 dev up0"},
-		{"pool within the uplink's network", Config{Namespace: "test", Name: "web", Pool6: netip.MustParsePrefix("2001:db8:51::100/120")}, nil, "2001:db8:51::/64 dev up0"},
+		{"pool that is the uplink's network", Config{Namespace: "test", Name: "web", Pool6: netip.MustParsePrefix("2001:db8:51::/64")}, nil, "2001:db8:51::/64 dev up0"},
+		{"pool around the host's address", Config{Namespace: "test", Name: "web", Pool4: netip.MustParsePrefix("198.51.100.0/29")}, nil, "198.51.100.2/32 dev up0"},
 		{"device name taken", Config{Namespace: "test", Name: "taken"}, func(t *testing.T) {
 			run(t, "ip", "tuntap", "add", taken, "mode", "tap")
 			t.Cleanup(func() { run(t, "ip", "link", "delete", taken) }) // New has not deleted it
@@ -220,6 +221,22 @@ func TestOtherPools(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "stop it first") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A route to a network as large as 10.0.0.0/8, as offices have it, doesn't keep pods away: theirs are more specific.
+func TestPoolWithinRoute(t *testing.T) {
+	host, _ := uplink(t, 1400)
+	host.Route(t, netip.MustParsePrefix("10.0.0.0/8"), outside4.Addr())
+	host.Route(t, netip.MustParsePrefix("fd00::/8"), outside6.Addr())
+	p := makePod(t, "web")
+	server := netip.AddrPortFrom(p.Address4, 8080)
+	enter(t, p).ServeTCP(t, server)
+	client, err := host.DialTCP(netip.AddrPort{}, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	enter(t, p).Command(t, "ping", "-c", "1", outside4.Addr().String())
 }
 
 // A process that waits for another can be interrupted.

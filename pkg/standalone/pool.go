@@ -50,11 +50,12 @@ func allocate(cfg Config, taken []*Pod) (v4, v6 netip.Addr, err error) {
 			return v4, v6, nil
 		}
 	}
-	return v4, v6, fmt.Errorf("pod pool %s with %s is used up: stop a VM or give larger pools", cfg.Pool4, cfg.Pool6)
+	return v4, v6, fmt.Errorf("pod pool %s with %s is used up: "+
+		"stop a VM, or take larger pools (tapir run --pod-cidr, --pod-cidr6)", cfg.Pool4, cfg.Pool6)
 }
 
-// checkPool refuses a pool that covers, or is part of, what the host reaches some other way. Routes
-// wider than /8 are default routes, or pieces of them as VPNs install.
+// checkPool refuses a pool in which the host reaches something some other way, itself included. A route to more
+// than the pool is no reason: the routes to pods are more specific.
 func checkPool(pool netip.Prefix, pods []*Pod) error {
 	ours := map[int]bool{}
 	for _, p := range pods {
@@ -73,14 +74,15 @@ func checkPool(pool netip.Prefix, pods []*Pod) error {
 	}
 	for _, route := range routes {
 		to := prefix(route.Dst)
-		if ours[route.LinkIndex] || !to.IsValid() || to.Bits() < 8 || !to.Overlaps(pool) {
+		if ours[route.LinkIndex] || !to.IsValid() || to.Bits() < pool.Bits() || !to.Overlaps(pool) {
 			continue
 		}
 		where := ""
 		if link, err := netlink.LinkByIndex(route.LinkIndex); err == nil {
 			where = " dev " + link.Attrs().Name
 		}
-		return fmt.Errorf("pod pool %s overlaps the host's route to %s%s: give another pool", pool, to, where)
+		return fmt.Errorf("pod pool %s overlaps the host's route to %s%s: "+
+			"take another pool (tapir run --pod-cidr, --pod-cidr6)", pool, to, where)
 	}
 	return nil
 }
