@@ -60,7 +60,7 @@ func accelerate(ctx context.Context, c *Config) (chosen Acceleration, reason str
 	return chosen, reason, nil
 }
 
-// kvmRuns returns nil when KVM runs a guest as c has it, else why it doesn't. The answer is remembered.
+// kvmRuns returns nil when KVM runs a guest as c has it, else why it doesn't, or can't be told. What a probe has told is remembered.
 func kvmRuns(ctx context.Context, c *Config) error {
 	if err := kvmOpens(c.UID, c.GID); err != nil {
 		return err
@@ -79,18 +79,14 @@ func kvmRuns(ctx context.Context, c *Config) error {
 	if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &verdict) == nil {
 		return asError(verdict.Problem)
 	}
-	err = bootProbe(ctx, c.QEMU, c.Machine, string(KVM), model, credential(c, kvmGroups()))
-	if ctx.Err() != nil {
-		return err // says nothing about KVM
-	}
-	if err != nil {
-		verdict.Problem = err.Error()
+	if verdict.Problem, err = bootProbe(ctx, c.QEMU, c.Machine, string(KVM), model, credential(c, kvmGroups())); err != nil {
+		return err // the next VM may be luckier
 	}
 	// A launcher without a place of its own there just probes each time.
 	if b, err := json.Marshal(verdict); err == nil && os.MkdirAll(verdictDir, 0o755) == nil {
 		os.WriteFile(file, b, 0o644)
 	}
-	return err
+	return asError(verdict.Problem)
 }
 
 func asError(problem string) error {
@@ -149,11 +145,12 @@ func kvmGroups() []uint32 {
 	return nil
 }
 
-// bootProbe boots the payload of package probe. Returns nil when it got through, else what happened.
-func bootProbe(ctx context.Context, qemu, machine, acceleration, model string, attr *syscall.SysProcAttr) error {
+// bootProbe boots the payload of package probe. The problem is "" when it got through, else what QEMU ended of by itself.
+// A probe that was never run or never ended tells nothing about the machine, which may just be busy: that is an error.
+func bootProbe(ctx context.Context, qemu, machine, acceleration, model string, attr *syscall.SysProcAttr) (problem string, err error) {
 	rom, err := memoryFile("probe", probe.Firmware())
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer rom.Close()
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
@@ -168,13 +165,17 @@ func bootProbe(ctx context.Context, qemu, machine, acceleration, model string, a
 	cmd.Stderr = &words
 	err = cmd.Run()
 	switch {
-	case cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == probe.Passed:
-		return nil
-	case ctx.Err() != nil:
-		return fmt.Errorf("a test guest hung (processor model %s)", model)
 	case cmd.ProcessState == nil:
-		return fmt.Errorf("run QEMU: %w", err)
+		return "", fmt.Errorf("run QEMU: %w", err)
+	case cmd.ProcessState.ExitCode() == probe.Passed:
+		return "", nil
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("a test guest hung (processor model %s)", model)
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(words.String()), "\n")
-	return fmt.Errorf("a test guest failed (processor model %s): %s: %s", model, cmd.ProcessState, strings.TrimPrefix(first, filepath.Base(qemu)+": "))
+	problem = fmt.Sprintf("a test guest failed (processor model %s): %s: %s", model, cmd.ProcessState, strings.TrimPrefix(first, filepath.Base(qemu)+": "))
+	if wait, _ := cmd.ProcessState.Sys().(syscall.WaitStatus); wait.Signaled() && !crashes(wait.Signal()) {
+		return "", errors.New(problem) // killed by someone, such as the kernel for want of memory
+	}
+	return problem, nil
 }

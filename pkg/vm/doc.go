@@ -46,7 +46,8 @@
 //
 // That /dev/kvm opens and answers says little: there are machines where KVM runs the first instructions of a guest and no kernel.
 // So Auto boots a payload (pkg/vm/probe) in the very QEMU, as the very user, with the very processor model, that does
-// what a 64-bit kernel does first. What came out is kept in /run/tapir until QEMU or the host's kernel is another.
+// what a 64-bit kernel does first. What came out is kept in /run/tapir until QEMU or the host's kernel is another; a probe that didn't come to its end
+// is made again with the next VM.
 //
 // # Limits
 //
