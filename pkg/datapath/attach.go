@@ -26,6 +26,7 @@ func Attach(cfg Config) (*NIC, error) {
 			return err
 		}
 		defer unlock()
+		_, _ = sweep() // of pods that ended without detaching; what can't be swept is Sweep's to report
 		nic, err = attachHere(&cfg, key(cookie, cfg.Tap), start)
 		return err
 	})

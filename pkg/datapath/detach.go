@@ -30,12 +30,33 @@ func Detach(netns, tap string) error {
 		return undo(k, rec)
 	})
 	if errors.As(err, &ns.NSPathNotExistErr{}) || errors.As(err, &ns.NSPathNotNSErr{}) {
-		_, err = Sweep()
+		err = forget(netns, tap)
 	}
 	if err != nil {
 		return fmt.Errorf("detaching %s: %w", tap, err)
 	}
 	return nil
+}
+
+// forget removes what was attached by a path that leads nowhere any more. The kernel may still be taking the namespace
+// down: that it lives is no reason to keep anything.
+func forget(netns, tap string) error {
+	unlock, err := openStore()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	keys, err := attachedKeys()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, k := range keys {
+		if rec, err := readRecord(k); err == nil && rec.Config.NetNS == netns && rec.Config.Tap == tap {
+			errs = append(errs, removePins(pinDir(k)), removeRecord(k))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // undo runs in the pod's namespace, under the lock. It goes on after an error, and keeps the record then, so that

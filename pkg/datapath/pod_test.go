@@ -96,9 +96,12 @@ func look(t testing.TB, pod *nstest.Namespace) view {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A device that was up once has another queueing discipline than one that never was.
-	devices := regexp.MustCompile(` qdisc \w+`).ReplaceAllString(pod.Command(t, "ip", "-d", "address"), "")
-	return view{host, devices + settings(t, pod)}
+	return view{host, withoutQdisc(pod.Command(t, "ip", "-d", "address")) + settings(t, pod)}
+}
+
+// A device that was up once has another queueing discipline than one that never was.
+func withoutQdisc(devices string) string {
+	return regexp.MustCompile(` qdisc \w+`).ReplaceAllString(devices, "")
 }
 
 // settings lists what is below /proc/sys/net in a namespace, a line for each file.

@@ -42,17 +42,16 @@ func setState(objs *masqueradeMaps, ports []Port, mac net.HardwareAddr) error {
 	if mac != nil {
 		now.GuestMac = macWord(mac)
 	}
-	if len(ports) == 0 {
-		now.PortsOnly = 0
-	} else {
-		now.PortsOnly = 1
-		now.Bank = 1 - was.Bank&1
+	now.PortsOnly = 0
+	if len(ports) > 0 {
+		now.PortsOnly, now.Bank = 1, 1-was.Bank&1
 		bank := portBank(ports)
-		for i, word := range bank {
-			index := now.Bank*2*portWords + uint32(i)
-			if err := objs.Ports.Update(index, word, ebpf.UpdateAny); err != nil {
-				return fmt.Errorf("writing declared ports: %w", err)
-			}
+		indexes := make([]uint32, len(bank))
+		for i := range indexes {
+			indexes[i] = now.Bank*uint32(len(bank)) + uint32(i)
+		}
+		if _, err := objs.Ports.BatchUpdate(indexes, bank[:], nil); err != nil {
+			return fmt.Errorf("writing declared ports: %w", err)
 		}
 	}
 	if now == was {

@@ -78,6 +78,7 @@ func TestAttachRefuses(t *testing.T) {
 		{"tap without vnet_hdr", func(c *Config) { c.Tap = "bare0" }, ErrTapInUse, []string{"bare0", "ip tuntap add bare0 mode tap vnet_hdr"}},
 		{"long name", func(c *Config) { c.Tap = "tap4567890123456" }, ErrInvalid, []string{"15"}},
 		{"path for a name", func(c *Config) { c.Tap = "../tap" }, ErrInvalid, []string{"../tap"}},
+		{"pattern for a name", func(c *Config) { c.Tap = "tap%d" }, ErrInvalid, []string{"tap%d"}},
 		{"IPv4 network too small", func(c *Config) { c.CIDR4 = prefix("10.0.2.0/31") }, ErrInvalid, []string{"10.0.2.0/31", "2 host bits"}},
 		{"IPv6 network too small", func(c *Config) { c.CIDR6 = prefix("fd00::/127") }, ErrInvalid, []string{"fd00::/127", "2 host bits"}},
 		{"families exchanged", func(c *Config) { c.CIDR4 = DefaultCIDR6 }, ErrInvalid, []string{"IPv4"}},

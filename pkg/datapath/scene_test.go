@@ -24,6 +24,13 @@ func newScene(t *testing.T, change func(*Config)) (*nstest.Topology, Config) {
 	change(&cfg)
 	attach(t, cfg)
 	n.Plug(t)
+	serve(t, n)
+	return n, cfg
+}
+
+// serve starts the servers, and waits until the guest can be reached.
+func serve(t *testing.T, n *nstest.Topology) {
+	t.Helper()
 	for _, f := range both {
 		n.Guest.ServeTCP(t, netip.AddrPortFrom(f.Guest.Addr(), servedPort))
 		n.Guest.ServeUDP(t, netip.AddrPortFrom(f.Guest.Addr(), servedPort))
@@ -33,7 +40,6 @@ func newScene(t *testing.T, change func(*Config)) (*nstest.Topology, Config) {
 	for _, f := range both {
 		awaitGuest(t, n, f)
 	}
-	return n, cfg
 }
 
 // awaitGuest waits until the guest's kernel uses its new address.

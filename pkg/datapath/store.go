@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +34,6 @@ func openStore() (unlock func(), err error) {
 		return nil, fmt.Errorf("opening the datapath lock: %w", err)
 	}
 	if err := flock(f); err != nil {
-		f.Close()
 		return nil, err
 	}
 	if err := mountStore(); err != nil {
@@ -41,22 +43,34 @@ func openStore() (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// lockPatience is far longer than any attach takes, however many wait in line.
-const lockPatience = 30 * time.Second
+// lockPatience is far longer than any attach takes, however many wait in line; replaced in tests.
+var lockPatience = 30 * time.Second
 
-// flock polls, so that a process that was stopped while it held the lock doesn't stop all others.
+// flock gives up where a process was stopped while it held the lock. f is closed once nobody waits for it any more.
 func flock(f *os.File) error {
-	for deadline := time.Now().Add(lockPatience); ; time.Sleep(2 * time.Millisecond) {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return nil
+	locked := make(chan error, 1)
+	go func() {
+		var err error
+		for {
+			if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
+				break
+			}
 		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+		locked <- err
+	}()
+	select {
+	case err := <-locked:
+		if err != nil {
+			f.Close()
 			return fmt.Errorf("taking the datapath lock: %w", err)
 		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("another process has held %s for %s: `fuser %s` names it", f.Name(), lockPatience, f.Name())
-		}
+		return nil
+	case <-time.After(lockPatience):
+		go func() {
+			<-locked
+			f.Close()
+		}()
+		return fmt.Errorf("another process has held %s for %s: `fuser %s` names it", f.Name(), lockPatience, f.Name())
 	}
 }
 
@@ -76,13 +90,12 @@ func mountStore() error {
 	return nil
 }
 
-// bpffs refuses dots in names.
-var escapeTap = strings.NewReplacer("%", "%25", ".", "%2e")
-
-// key names one NIC on this machine: cookie of the namespace and tap.
+// key names one NIC on this machine: cookie of the namespace and tap. bpffs refuses dots, a tap's name has no %.
 func key(cookie uint64, tap string) string {
-	return fmt.Sprintf("%x-%s", cookie, escapeTap.Replace(tap))
+	return fmt.Sprintf("%x-%s", cookie, strings.ReplaceAll(tap, ".", "%2e"))
 }
+
+var isKey = regexp.MustCompile(`^[0-9a-f]+-.`)
 
 func cookieOf(key string) string {
 	cookie, _, _ := strings.Cut(key, "-")
@@ -93,24 +106,18 @@ func pinDir(key string) string { return filepath.Join(pinRoot, key) }
 
 // attachedKeys lists what has a record or pins.
 func attachedKeys() ([]string, error) {
-	seen := map[string]bool{}
-	var keys []string
-	add := func(name string) {
-		if !seen[name] {
-			seen[name] = true
-			keys = append(keys, name)
-		}
-	}
+	keys := map[string]bool{}
 	for _, dir := range []string{stateDir, pinRoot} {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("listing attached NICs: %w", err)
 		}
 		for _, e := range entries {
-			if name, isRecord := strings.CutSuffix(e.Name(), ".json"); isRecord || e.IsDir() {
-				add(name)
+			name, isRecord := strings.CutSuffix(e.Name(), ".json")
+			if isKey.MatchString(name) && (isRecord || e.IsDir()) {
+				keys[name] = true
 			}
 		}
 	}
-	return keys, nil
+	return slices.Sorted(maps.Keys(keys)), nil
 }

@@ -20,6 +20,11 @@ func Sweep() (swept []string, err error) {
 		return nil, err
 	}
 	defer unlock()
+	return sweep()
+}
+
+// sweep works under the lock.
+func sweep() (swept []string, err error) {
 	keys, err := attachedKeys()
 	if err != nil {
 		return nil, err

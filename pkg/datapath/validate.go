@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 const (
@@ -42,9 +43,9 @@ func (c *Config) complete() error {
 	case c.NetNS == "":
 		return fmt.Errorf("%w: no network namespace given", ErrInvalid)
 	case !validDevice(c.NIC):
-		return fmt.Errorf("%w: pod NIC name %q: want 1 to 15 characters without space or slash", ErrInvalid, c.NIC)
+		return fmt.Errorf("%w: pod NIC name %q: want 1 to 15 characters without space, slash, colon or %%", ErrInvalid, c.NIC)
 	case !validDevice(c.Tap):
-		return fmt.Errorf("%w: tap name %q: want 1 to 15 characters without space or slash", ErrInvalid, c.Tap)
+		return fmt.Errorf("%w: tap name %q: want 1 to 15 characters without space, slash, colon or %%", ErrInvalid, c.Tap)
 	case c.NIC == c.Tap:
 		return fmt.Errorf("%w: %s can't be pod NIC and tap at once", ErrInvalid, c.NIC)
 	case !c.CIDR4.Addr().Is4():
@@ -87,15 +88,10 @@ func validCIDR(cidr netip.Prefix) error {
 	return nil
 }
 
-// validDevice is dev_valid_name of net/core/dev.c.
+// validDevice is dev_valid_name of net/core/dev.c, without % which makes a name a pattern where a device is made.
 func validDevice(name string) bool {
 	if name == "" || len(name) > 15 || name == "." || name == ".." {
 		return false
 	}
-	for _, r := range name {
-		if r <= ' ' || r == '/' || r == ':' || r > '~' {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("/:%", r) })
 }
