@@ -36,7 +36,7 @@ func openDrive(ctx context.Context, dir runDir, cfg *Config, d Disk) (drv *drive
 	undo = func() {} // what is in dir is cleared with it
 	switch d.Source {
 	case HostDisk:
-		drv, undo, err = openHostDisk(cfg, d)
+		drv, undo, err = openHostDisk(d)
 	case EmptyDisk:
 		drv, err = makeEmptyDisk(dir, d)
 	case Overlay:
@@ -53,10 +53,10 @@ func openDrive(ctx context.Context, dir runDir, cfg *Config, d Disk) (drv *drive
 	return drv, undo, nil
 }
 
-func openHostDisk(cfg *Config, d Disk) (*drive, func(), error) {
+func openHostDisk(d Disk) (*drive, func(), error) {
 	undo := func() {}
 	if d.Create {
-		made, err := createHostDisk(cfg, d)
+		made, err := createHostDisk(d)
 		if err != nil {
 			return nil, undo, err
 		}
@@ -77,8 +77,8 @@ func openHostDisk(cfg *Config, d Disk) (*drive, func(), error) {
 	return drv, undo, nil
 }
 
-// createHostDisk makes a sparse raw disk, and tells whether it had to.
-func createHostDisk(cfg *Config, d Disk) (bool, error) {
+// createHostDisk makes a sparse raw disk, and tells whether it had to. It is the caller's own: Config.UID may be another VM's one day.
+func createHostDisk(d Disk) (bool, error) {
 	f, err := os.OpenFile(d.Path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
@@ -87,7 +87,7 @@ func createHostDisk(cfg *Config, d Disk) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	if err := errors.Join(f.Chown(cfg.UID, cfg.GID), f.Truncate(d.Bytes)); err != nil {
+	if err := f.Truncate(d.Bytes); err != nil {
 		os.Remove(d.Path)
 		return false, err
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tapir-vm/tapir/internal/guest"
@@ -110,6 +111,13 @@ func TestDisks(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	info, err := os.Stat(path("made.img"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 || info.Mode() != 0o600 {
+		t.Errorf("the disk that was made: owner %d, mode %s, want ours alone", owner, info.Mode())
+	}
 	for name, want := range map[string][]byte{
 		"made.img":   pattern("changed\n", 2*mib),
 		"base.raw":   pattern("raw base", 4*mib),
