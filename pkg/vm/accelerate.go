@@ -79,7 +79,7 @@ func kvmRuns(ctx context.Context, c *Config) error {
 	if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &verdict) == nil {
 		return asError(verdict.Problem)
 	}
-	if verdict.Problem, err = bootProbe(ctx, c.QEMU, c.Machine, string(KVM), model, credential(c, kvmGroups())); err != nil {
+	if verdict.Problem, err = bootProbe(ctx, c, KVM, model, kvmGroups()); err != nil {
 		return err // the next VM may be luckier
 	}
 	// A launcher without a place of its own there just probes each time.
@@ -147,7 +147,7 @@ func kvmGroups() []uint32 {
 
 // bootProbe boots the payload of package probe. The problem is "" when it got through, else what QEMU ended of by itself.
 // A probe that was never run or never ended tells nothing about the machine, which may just be busy: that is an error.
-func bootProbe(ctx context.Context, qemu, machine, acceleration, model string, attr *syscall.SysProcAttr) (problem string, err error) {
+func bootProbe(ctx context.Context, c *Config, acceleration Acceleration, model string, groups []uint32) (problem string, err error) {
 	rom, err := memoryFile("probe", probe.Firmware())
 	if err != nil {
 		return "", err
@@ -157,12 +157,13 @@ func bootProbe(ctx context.Context, qemu, machine, acceleration, model string, a
 	defer cancel()
 
 	var words strings.Builder
-	cmd := exec.CommandContext(ctx, qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-machine", escape(machine)+",accel="+acceleration, "-cpu", model, "-m", "16",
+	cmd := exec.CommandContext(ctx, c.QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-machine", escape(c.Machine)+",accel="+string(acceleration), "-cpu", model, "-m", "16",
 		"-bios", "/proc/self/fd/3", "-device", "isa-debug-exit,iobase=0xf4,iosize=4")
-	cmd.ExtraFiles = []*os.File{rom}
-	cmd.SysProcAttr = attr
 	cmd.Stderr = &words
+	if err := confine(cmd, c, []*os.File{rom}, groups); err != nil {
+		return "", err
+	}
 	err = cmd.Run()
 	switch {
 	case cmd.ProcessState == nil:
@@ -173,7 +174,7 @@ func bootProbe(ctx context.Context, qemu, machine, acceleration, model string, a
 		return "", fmt.Errorf("a test guest hung (processor model %s)", model)
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(words.String()), "\n")
-	problem = fmt.Sprintf("a test guest failed (processor model %s): %s: %s", model, cmd.ProcessState, strings.TrimPrefix(first, filepath.Base(qemu)+": "))
+	problem = fmt.Sprintf("a test guest failed (processor model %s): %s: %s", model, cmd.ProcessState, strings.TrimPrefix(first, filepath.Base(c.QEMU)+": "))
 	if wait, _ := cmd.ProcessState.Sys().(syscall.WaitStatus); wait.Signaled() && !crashes(wait.Signal()) {
 		return "", errors.New(problem) // killed by someone, such as the kernel for want of memory
 	}

@@ -52,12 +52,13 @@ func TestProbeGetsThroughEmulated(t *testing.T) {
 	c := withQEMU(t)
 	for _, machine := range []string{"q35", "pc"} {
 		for _, model := range []string{"max", "qemu64"} {
-			if problem, err := bootProbe(t.Context(), c.QEMU, machine, string(TCG), model, credential(&c, nil)); problem != "" || err != nil {
+			c.Machine = machine
+			if problem, err := bootProbe(t.Context(), &c, TCG, model, nil); problem != "" || err != nil {
 				t.Errorf("%s, %s: got %q, %v", machine, model, problem, err)
 			}
 		}
 	}
-	if problem, err := bootProbe(t.Context(), c.QEMU, "q35", string(TCG), "486", credential(&c, nil)); problem == "" || err != nil {
+	if problem, err := bootProbe(t.Context(), &c, TCG, "486", nil); problem == "" || err != nil {
 		t.Errorf("a 486: got %q, %v", problem, err)
 	}
 }

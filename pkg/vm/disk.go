@@ -160,8 +160,9 @@ func formatQcow2(ctx context.Context, path string, bytes int64) error {
 	if err != nil {
 		return ErrNoQEMU
 	}
-	out, err := exec.CommandContext(ctx, tool, "create", "-q", "-f", string(qcow2), path, strconv.FormatInt(bytes, 10)).CombinedOutput()
-	if err != nil {
+	cmd := exec.CommandContext(ctx, tool, "create", "-q", "-f", string(qcow2), path, strconv.FormatInt(bytes, 10))
+	cmd.Env = environment()
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("make an overlay: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -38,14 +39,53 @@ func credential(c *Config, groups []uint32) *syscall.SysProcAttr {
 	return attr
 }
 
+// confine completes a command that runs QEMU, so that files[i] is its descriptor 3+i and nothing else of ours gets to it: neither
+// our environment, nor what others have opened to be inherited by children of theirs.
+func confine(cmd *exec.Cmd, c *Config, files []*os.File, groups []uint32) error {
+	highest, err := highestInheritable()
+	if err != nil {
+		return err
+	}
+	for len(files) <= highest-3 {
+		files = append(files, nil) // closed in the child: os.ProcAttr
+	}
+	cmd.ExtraFiles = files
+	cmd.Dir = "/"
+	cmd.Env = environment()
+	cmd.SysProcAttr = credential(c, groups)
+	return nil
+}
+
+// highestInheritable is the highest descriptor that a child would get unasked. Go opens none like that.
+func highestInheritable() (int, error) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0, fmt.Errorf("list our descriptors: %w", err)
+	}
+	highest := 2
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			return 0, fmt.Errorf("list our descriptors: %w", err)
+		}
+		// An error is that of the listing itself, which is closed by now.
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			highest = max(highest, fd)
+		}
+	}
+	return highest, nil
+}
+
+// environment is what QEMU and its tools need of one.
+func environment() []string { return []string{"PATH=/usr/bin:/bin", "LC_ALL=C"} }
+
 // spawn starts QEMU. Its words go to a file and not to a pipe, which would end with us.
 func spawn(c *Config, a *arguments, words *os.File, groups []uint32) (*process, error) {
 	cmd := exec.Command(c.QEMU, a.line...)
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
 	cmd.Stdout, cmd.Stderr = words, words
-	cmd.ExtraFiles = a.files
-	cmd.SysProcAttr = credential(c, groups)
+	if err := confine(cmd, c, a.files, groups); err != nil {
+		return nil, err
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("run QEMU as user %d: %w", c.UID, err)
 	}

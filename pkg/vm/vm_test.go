@@ -22,6 +22,16 @@ func TestRunningVM(t *testing.T) {
 	c := guest.Config(t)
 	c.Cores, c.RNG = 2, true
 	c.UUID = "6d6a2b58-4a12-4b1c-9c8a-7a2d2c1c9b11"
+	// What a careless starter, such as a shell, has open for its children.
+	careless, err := os.Open("/etc/passwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer careless.Close()
+	if err := unix.Dup2(int(careless.Fd()), 300); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(300)
 	g := guest.Boot(t, c)
 
 	t.Run("console", func(t *testing.T) {
@@ -113,6 +123,15 @@ func unprivileged(t *testing.T, pid int) {
 	theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
 	if err != nil || ours == theirs {
 		t.Errorf("QEMU is in our network namespace, %s (%v)", theirs, err)
+	}
+	descriptors, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil || len(descriptors) == 0 {
+		t.Fatalf("list QEMU's descriptors: %v", err)
+	}
+	for _, path := range descriptors {
+		if target, _ := os.Readlink(path); target == "/etc/passwd" {
+			t.Errorf("QEMU has inherited %s", path)
+		}
 	}
 	if session, err := unix.Getsid(pid); err != nil || session != pid {
 		t.Errorf("QEMU is in session %d, %v", session, err)
