@@ -42,6 +42,9 @@ func TestShutdownOfAQEMUThatHangs(t *testing.T) {
 func TestKillOfAQEMUThatHangs(t *testing.T) {
 	t.Parallel()
 	machine, c := hang(t)
+	if _, err := vm.Open(guest.Context(t), c.RunDir, quiet); !errors.Is(err, vm.ErrBusy) {
+		t.Errorf("open: got %v", err)
+	}
 	if err := vm.Kill(guest.Context(t), c.RunDir); err != nil {
 		t.Error(err)
 	}

@@ -83,13 +83,13 @@ func newMonitor(ctx context.Context, conn net.Conn, observe func(qmp.Event)) (*m
 		subscribers: map[chan qmp.Event]struct{}{},
 		done:        make(chan struct{}),
 	}
-	// The greeting is waited for here, so that a QEMU that serves another first is told from one that is broken.
+	// The greeting is waited for here, for it comes late when QEMU serves another first.
 	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
 	r := bufio.NewReader(conn)
 	line, err := readLine(r)
 	if !stop() {
 		conn.Close()
-		return nil, fmt.Errorf("wait for QEMU's greeting: %w (%w)", ErrBusy, context.Cause(ctx))
+		return nil, fmt.Errorf("wait for QEMU's greeting: %w", context.Cause(ctx))
 	}
 	var greeting message
 	if err == nil {

@@ -170,7 +170,7 @@ func TestMonitorWaitsForGreetingUntilContextEnds(t *testing.T) {
 		result <- err
 	}()
 	cancel()
-	if err := <-result; !errors.Is(err, ErrBusy) || !errors.Is(err, context.Canceled) {
+	if err := <-result; errors.Is(err, ErrBusy) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -39,18 +39,22 @@ type VM struct {
 }
 
 // Open takes over the VM that was started in runDir, by whatever process, which may go on to hold it too.
-// Returns an error wrapping ErrNotRunning when there is none, and ErrBusy when a third process has opened it.
+// Returns an error wrapping ErrNotRunning when there is none, and ErrBusy when a third process has opened it and doesn't
+// let go of it in time; a QEMU that hangs can't be told from that, and [Kill] is for both.
 func Open(ctx context.Context, dir string, log *slog.Logger) (*VM, error) {
 	d := runDir(dir)
 	p, s, err := d.openQEMU()
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	patience, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	v, err := connect(ctx, d, controlSocket, s, p, log)
+	v, err := connect(patience, d, controlSocket, s, p, log)
 	if err != nil {
 		p.pidfd.Close()
+		if patience.Err() != nil && ctx.Err() == nil {
+			return nil, fmt.Errorf("%s: %w, or QEMU hangs: %w", dir, ErrBusy, err)
+		}
 		return nil, err
 	}
 	return v, nil
