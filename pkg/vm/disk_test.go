@@ -4,7 +4,8 @@ package vm_test
 
 import (
 	"bytes"
-
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +36,38 @@ func writeFile(t *testing.T, path string, content []byte) string {
 // pattern is so many bytes that begin with text and are zero from there on.
 func pattern(text string, bytes int) []byte {
 	return append([]byte(text), make([]byte, bytes-len(text))...)
+}
+
+// The limit that is checked is that of QEMU, on either kind of machine.
+func TestAsManyDevicesAsThereAreSlots(t *testing.T) {
+	t.Parallel()
+	for _, machine := range []string{"q35", "pc"} {
+		c := guest.Config(t)
+		c.Kernel, c.Machine, c.RNG, c.GuestAgent = nil, machine, true, true
+		disk := func(bus string) {
+			c.Disks = append(c.Disks, vm.Disk{Name: fmt.Sprint(len(c.Disks)), Source: vm.EmptyDisk, Bytes: 1 << 20, Bus: bus})
+		}
+		disk("sata")
+		disk("sata")
+		disk("scsi")
+		disk("scsi")
+		for range 26 {
+			disk("virtio")
+		}
+		full, err := vm.Start(guest.Context(t), c, quiet)
+		if err != nil {
+			t.Fatalf("%s: %v", machine, err)
+		}
+		defer full.Close()
+		if _, err := full.Kill(guest.Context(t)); err != nil {
+			t.Error(err)
+		}
+		disk("virtio")
+		var problem *vm.ConfigError
+		if _, err := vm.Start(guest.Context(t), c, quiet); !errors.As(err, &problem) {
+			t.Errorf("%s: one more: got %v", machine, err)
+		}
+	}
 }
 
 // A guest with a disk of each kind; the files are root's alone, in a directory that is closed to QEMU.

@@ -12,6 +12,9 @@ import (
 // minMemory is what SeaBIOS needs to start at all; what a guest needs is its own affair.
 const minMemory = 1 << 20
 
+// maxPCIDevices is what is left of the 32 slots of a machine's bus: QEMU's own are on the first and on one more.
+const maxPCIDevices = 30
+
 // maxSataDisks is what the AHCI controller has ports for.
 const maxSataDisks = 6
 
@@ -62,8 +65,30 @@ func (c Config) complete() (Config, error) {
 	if c.NICs, err = completeNICs(c.NICs); err != nil {
 		return c, err
 	}
+	if n := c.pciDevices(); n > maxPCIDevices {
+		return c, configErrorf("Disks", "%d PCI devices, NICs and other devices included, but the machine has room for %d: take bus scsi, whose disks share one", n, maxPCIDevices)
+	}
 	orderBoot(c.Disks, c.NICs)
 	return c, nil
+}
+
+// pciDevices counts what arguments adds to the bus.
+func (c *Config) pciDevices() int {
+	n := len(c.NICs)
+	if c.RNG {
+		n++
+	}
+	if c.GuestAgent {
+		n++
+	}
+	controllers := map[string]bool{}
+	for _, d := range c.Disks {
+		if d.Bus == "virtio" || !controllers[d.Bus] {
+			n++
+		}
+		controllers[d.Bus] = true
+	}
+	return n
 }
 
 func completeDisks(disks []Disk, cloudInit bool) ([]Disk, error) {

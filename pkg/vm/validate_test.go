@@ -4,6 +4,7 @@ package vm
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 
@@ -62,6 +63,12 @@ func TestConfigRefusals(t *testing.T) {
 		{"too many SATA disks", "Disks", func(c *Config) {
 			for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 				c.Disks = append(c.Disks, Disk{Name: name, Source: EmptyDisk, Bytes: 1, Bus: "sata"})
+			}
+		}},
+		{"too many devices", "Disks", func(c *Config) {
+			c.RNG, c.GuestAgent, c.NICs = true, true, []NIC{validNIC()}
+			for i := range 28 {
+				c.Disks = append(c.Disks, Disk{Name: fmt.Sprint(i), Source: EmptyDisk, Bytes: 1})
 			}
 		}},
 		{"model", "NICs[0].Model", nic(func(n *NIC) { n.Model = "ne2000" })},
