@@ -35,16 +35,19 @@ func accelerate(ctx context.Context, c *Config) (chosen Acceleration, reason str
 	chosen = c.Acceleration
 	if chosen == TCG {
 		if c.CPUModel == "host" {
-			return "", "", configErrorf("CPUModel", "host needs KVM: leave it out, or take max")
+			return "", "", configErrorf("CPUModel", "cpu.model host needs KVM: leave it out, or take max")
 		}
 	} else {
 		verdict := kvmRuns(ctx, c)
 		if ctx.Err() != nil {
 			return "", "", context.Cause(ctx)
 		}
+		var problem *ConfigError
 		switch {
 		case verdict == nil:
 			chosen = KVM
+		case errors.As(verdict, &problem):
+			return "", "", verdict
 		case chosen == KVM:
 			return "", "", fmt.Errorf("%w: %w", ErrNoKVM, verdict)
 		default:
@@ -174,7 +177,12 @@ func bootProbe(ctx context.Context, c *Config, acceleration Acceleration, model 
 		return "", fmt.Errorf("a test guest hung (processor model %s)", model)
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(words.String()), "\n")
-	problem = fmt.Sprintf("a test guest failed (processor model %s): %s: %s", model, cmd.ProcessState, strings.TrimPrefix(first, filepath.Base(c.QEMU)+": "))
+	first = strings.TrimPrefix(first, filepath.Base(c.QEMU)+": ")
+	var wrong *ConfigError
+	if err := c.complaint(first); errors.As(err, &wrong) {
+		return "", err
+	}
+	problem = fmt.Sprintf("a test guest failed (processor model %s): %s: %s", model, cmd.ProcessState, first)
 	if wait, _ := cmd.ProcessState.Sys().(syscall.WaitStatus); wait.Signaled() && !crashes(wait.Signal()) {
 		return "", errors.New(problem) // killed by someone, such as the kernel for want of memory
 	}

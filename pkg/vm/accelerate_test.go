@@ -87,6 +87,19 @@ func TestAccelerate(t *testing.T) {
 	}
 }
 
+// A mistyped processor says nothing about KVM.
+func TestAccelerateRefusesUnknownProcessors(t *testing.T) {
+	OpenKVM(t)
+	for _, asked := range []Acceleration{KVM, Auto} {
+		c := withQEMU(t)
+		c.Acceleration, c.CPUModel = asked, "pentium9"
+		var problem *ConfigError
+		if _, _, err := accelerate(t.Context(), &c); !errors.As(err, &problem) || problem.Field != "CPUModel" {
+			t.Errorf("%s: got %v", asked, err)
+		}
+	}
+}
+
 func TestWhoMayOpenKVM(t *testing.T) {
 	OpenKVM(t)
 	if err := kvmOpens(65534, 65534); err != nil {

@@ -188,7 +188,7 @@ func takeCharge(ctx context.Context, dir runDir, c *Config, p *process, accelera
 		p.pidfd.Close()
 		// A QEMU that didn't like its arguments has said so, and ended before it could be killed.
 		if wait, _ := status.Sys().(syscall.WaitStatus); !wait.Signaled() || wait.Signal() != syscall.SIGKILL {
-			err = fmt.Errorf("QEMU: %s", new(ending).exit(status, dir.lastWords()).Detail)
+			err = c.complaint(new(ending).exit(status, dir.lastWords()).Detail)
 		}
 		return nil, err
 	}

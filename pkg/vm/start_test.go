@@ -81,7 +81,7 @@ func TestStartRefuses(t *testing.T) {
 		"two with one disk": {func(c *vm.Config) {
 			c.Disks = []vm.Disk{{Name: "a", Source: vm.HostDisk, Path: base}, {Name: "b", Source: vm.HostDisk, Path: base}}
 		}, nil, `QEMU: -device disk-b: Failed to get "write" lock`},
-		"processor": {func(c *vm.Config) { c.CPUModel = "pentium9" }, nil, "QEMU: unable to find CPU model 'pentium9'"},
+		"processor": {func(c *vm.Config) { c.CPUModel = "pentium9" }, nil, `"pentium9" is no cpu.model`},
 		"UUID":      {func(c *vm.Config) { c.UUID = "1" }, nil, "QEMU: "},
 		"tap": {func(c *vm.Config) {
 			c.NICs = []vm.NIC{{Name: "n", MAC: []byte{2, 0, 0, 0, 0, 1}, FDs: []int{9999}}}

@@ -39,6 +39,8 @@ func (c Config) complete() (Config, error) {
 		return c, configErrorf("UID", "QEMU must not run as root: give an unprivileged user and group")
 	case os.Geteuid() != 0 && os.Geteuid() != c.UID:
 		return c, configErrorf("UID", "only root can run QEMU as another user (%d, not %d)", c.UID, os.Geteuid())
+	case c.CPUModel == "help" || c.CPUModel == "?":
+		return c, configErrorf("CPUModel", "%q is no cpu.model: QEMU would print a list", c.CPUModel)
 	case c.MemoryBytes < minMemory:
 		return c, configErrorf("MemoryBytes", "%d bytes of memory: want at least 1 MiB", c.MemoryBytes)
 	case c.Sockets < 0 || c.Cores < 0 || c.Threads < 0:

@@ -37,6 +37,7 @@ func TestConfigRefusals(t *testing.T) {
 		{"no directory", "RunDir", func(c *Config) { c.RunDir = "" }},
 		{"root", "UID", func(c *Config) { c.UID = 0 }},
 		{"root's group", "UID", func(c *Config) { c.GID = 0 }},
+		{"processor", "CPUModel", func(c *Config) { c.CPUModel = "help" }},
 		{"no memory", "MemoryBytes", func(c *Config) { c.MemoryBytes = 0 }},
 		{"negative memory", "MemoryBytes", func(c *Config) { c.MemoryBytes = -1 }},
 		{"negative cores", "Cores", func(c *Config) { c.Cores = -1 }},

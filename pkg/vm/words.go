@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -41,4 +42,12 @@ func (d runDir) lastWords() string {
 		}
 	}
 	return object.ReplaceAllString(strings.TrimSpace(last), "$1 $2: ")
+}
+
+// complaint is why QEMU didn't run c, by its words: a *ConfigError where these tell which part of c it was.
+func (c *Config) complaint(words string) error {
+	if strings.HasPrefix(words, "unable to find CPU model") {
+		return configErrorf("CPUModel", "%q is no cpu.model that QEMU knows; these are: %s -cpu help", c.CPUModel, c.QEMU)
+	}
+	return fmt.Errorf("QEMU: %s", words)
 }
