@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tapir-vm/tapir/bench/report"
+)
+
+// A Plan is what to measure.
+type Plan struct {
+	Datapaths []Datapath
+	Loads     []Load
+	Rounds    int
+	Duration  time.Duration // of one measurement
+	Quick     bool          // for the record
+	Log       *slog.Logger  // progress
+}
+
+// Run measures. Where it ends early, by ctx or because a datapath or load fails, it returns what it has with the
+// error; the report then says that it is partial. It leaves nothing on the host.
+func Run(ctx context.Context, p Plan) (*report.Report, error) {
+	r := &report.Report{
+		Facts:   report.Gather(),
+		Started: time.Now().UTC(), Quick: p.Quick, Rounds: p.Rounds, Measured: p.Duration,
+	}
+	for _, d := range p.Datapaths {
+		r.Datapaths = append(r.Datapaths, report.Item{Name: d.Name(), About: d.About()})
+	}
+	err := p.run(ctx, r)
+	r.Took = time.Since(r.Started)
+	if err != nil {
+		r.Partial = err.Error()
+	}
+	return r, err
+}
+
+func (p Plan) run(ctx context.Context, r *report.Report) error {
+	for i, l := range p.Loads {
+		if ctx.Err() != nil {
+			return ErrInterrupted
+		}
+		p.Log.Info("measuring", "load", l.Name(), "number", i+1, "of", len(p.Loads))
+		r.Loads = append(r.Loads, report.Item{Name: l.Name(), About: l.About()})
+		err := p.load(ctx, l, r)
+		if ctx.Err() != nil {
+			return ErrInterrupted
+		}
+		if err != nil {
+			return fmt.Errorf("load %s: %w", l.Name(), err)
+		}
+	}
+	return nil
+}
+
+// ErrInterrupted says that the user ended the run.
+var ErrInterrupted = errors.New("interrupted")
+
+// load applies one load to every datapath, round by round.
+func (p Plan) load(ctx context.Context, l Load, r *report.Report) (err error) {
+	beds := make([]*bed, len(p.Datapaths))
+	defer func() {
+		for _, b := range beds {
+			if b == nil {
+				continue
+			}
+			r.Series = append(r.Series, b.measured()...)
+			err = errors.Join(err, b.close())
+		}
+	}()
+	var group errgroup.Group // links take up to a second to come up: side by side
+	for i, d := range p.Datapaths {
+		group.Go(func() (err error) {
+			beds[i], err = makeBed(ctx, d, l)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, b := range beds {
+		if err := b.warmUp(ctx, max(p.Duration, l.Conditions().WarmUp)); err != nil {
+			return fmt.Errorf("%s: %w", b.datapath.Name(), err)
+		}
+	}
+	for range p.Rounds {
+		for _, b := range beds {
+			if err := b.measure(ctx, p.Duration); err != nil {
+				return fmt.Errorf("%s: %w", b.datapath.Name(), err)
+			}
+		}
+	}
+	return nil
+}
