@@ -179,6 +179,9 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p, _
 		p->frag = frag & IP_OFFSET ? FRAG_LATER : FRAG_FIRST;
 		p->frag_id = ip->id;
 	}
+	/* Options push the transport header beyond what has been pulled. */
+	if (p->l4 > off + sizeof(*ip) && pull(skb, p->l4 + sizeof(struct tcphdr)))
+		return DROP_MALFORMED;
 	return DROP_NONE;
 }
 
