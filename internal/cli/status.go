@@ -29,8 +29,9 @@ func statusCommand() *cobra.Command {
 		Use:   "status [VM | --netns PATH --tap TAP]",
 		Short: "Show the VMs and the attached NICs of this host",
 		Long: `Status lists the VMs that tapir run made, and every tap with a datapath. A VM is running; or unattended,
-when its tapir run was killed and only QEMU and the datapath live; or ended, when tapir stop has yet to
-remove what is left.`,
+when its tapir run was killed and only QEMU and the datapath live; or ended, when it had an accident, or was
+killed together with its tapir run. Then its logs are in /run/tapir/vms/VM until tapir stop, or the next
+tapir run, removes what is left.`,
 	}
 	t, out := targetFlags(cmd), outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -73,7 +74,7 @@ func (s status) print(w io.Writer) error {
 	if len(s.VMs) > 0 {
 		var rows [][]string
 		for _, v := range s.VMs {
-			rows = append(rows, []string{v.Namespace + "/" + v.Name, string(v.Phase), list(v.PodIPs...),
+			rows = append(rows, []string{v.Namespace + "/" + v.Name, phase(v), list(v.PodIPs...),
 				time.Since(v.Started).Round(time.Second).String(), v.NetNS})
 		}
 		if err := printTable(w, []string{"VM", "PHASE", "POD IPS", "AGE", "NETNS"}, rows); err != nil {
@@ -82,6 +83,14 @@ func (s status) print(w io.Writer) error {
 		fmt.Fprintln(w)
 	}
 	return printNICs(w, s.NICs...)
+}
+
+// phase says by what accident a VM has ended, too.
+func phase(v runner.Info) string {
+	if v.Exit != nil {
+		return fmt.Sprintf("%s: %s", v.Phase, v.Exit)
+	}
+	return string(v.Phase)
 }
 
 func printNICs(w io.Writer, nics ...datapath.Status) error {

@@ -5,7 +5,6 @@ package runner
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"net/netip"
 	"time"
 
@@ -41,6 +40,14 @@ func (m *Machine) boot(ctx context.Context, v *spec.VM) error {
 	m.undo.add(func() error { return m.kill(context.WithoutCancel(ctx)) })
 	m.log.Info("guest is started", "acceleration", machine.Acceleration(), "qemu", machine.PID(),
 		"took", time.Since(m.Started).Round(time.Millisecond))
+	m.serve(ctx, "progress", func(ctx context.Context) error {
+		for stage := range machine.Progress(ctx) {
+			if stage != vm.Started {
+				m.log.Info("guest boots", "stage", stage)
+			}
+		}
+		return nil
+	})
 	return nil
 }
 
@@ -58,5 +65,5 @@ func user(pod netip.Addr) int {
 // kill makes sure that the guest has ended.
 func (m *Machine) kill(ctx context.Context) error {
 	_, err := m.vm.Kill(ctx)
-	return errors.Join(err, m.vm.Close())
+	return then(err, m.vm.Close())
 }

@@ -35,7 +35,10 @@ func Console(ctx context.Context, name string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Serial {
+	switch {
+	case info.Phase == Ended:
+		return nil, fmt.Errorf("%s has ended: tapir stop %s removes what is left", name, name)
+	case !info.Serial:
 		return nil, fmt.Errorf("%s has no serial console: its manifest sets autoattachSerialConsole to false", name)
 	}
 	path, err := homePath(name)
@@ -54,13 +57,10 @@ func Console(ctx context.Context, name string) (net.Conn, error) {
 		return lockedConn{conn, lock}, nil
 	}
 	lock.Close()
-	switch {
-	case !errors.Is(err, vm.ErrNotRunning):
-		return nil, err
-	case info.Phase == Running:
-		return nil, fmt.Errorf("%s is still being started, or is ending: try again", name)
+	if errors.Is(err, vm.ErrNotRunning) {
+		err = fmt.Errorf("%s is still being started, or is ending: try again", name)
 	}
-	return nil, fmt.Errorf("%s has ended: tapir stop %s removes what is left", name, name)
+	return nil, err
 }
 
 func lockConsole(path string) (*os.File, error) {

@@ -139,7 +139,29 @@ func (h *home) release() error { return h.lock.Close() }
 
 // remove deletes the directory, then lets go of it.
 func (h *home) remove() error {
-	return errors.Join(os.RemoveAll(h.path), h.lock.Close())
+	return then(os.RemoveAll(h.path), h.lock.Close())
+}
+
+// keep leaves of the directory what tells of an accident: the record and the logs.
+func (h *home) keep(s State) error {
+	qemu := qemuDir(h.path)
+	var err error
+	for _, log := range []string{"qemu.log", "console.log"} { // see package vm
+		if e := os.Rename(filepath.Join(qemu, log), filepath.Join(h.path, log)); !errors.Is(e, fs.ErrNotExist) {
+			err = then(err, e)
+		}
+	}
+	err = then(err, os.RemoveAll(qemu))
+	return then(then(err, h.save(s)), h.release())
+}
+
+// clear deletes all that is in the directory.
+func (h *home) clear() error {
+	entries, err := os.ReadDir(h.path)
+	for _, e := range entries {
+		err = then(err, os.RemoveAll(filepath.Join(h.path, e.Name())))
+	}
+	return err
 }
 
 // qemuDir belongs to QEMU's user. What we know of the VM stays out of its reach, beside it.

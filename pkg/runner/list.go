@@ -18,7 +18,7 @@ type Phase string
 const (
 	Running    Phase = "running"    // its owner lives, and so does its guest, or will shortly
 	Unattended Phase = "unattended" // its owner was killed: the guest runs without DHCP and name servers
-	Ended      Phase = "ended"      // owner and guest are gone: stop, or another run, removes what is left
+	Ended      Phase = "ended"      // owner and guest are gone: stop, or another run of the name, removes what is left
 )
 
 // Info is what is known of a machine from outside.

@@ -41,7 +41,14 @@ func (m *Machine) attach(ctx context.Context, v *spec.VM) error {
 			return err
 		}
 	}
-	m.serve(ctx, "name server", func(ctx context.Context) error { return m.pod.Serve(ctx, m.log) })
+	server, err := m.pod.Listen(ctx, m.log)
+	if err != nil {
+		return err
+	}
+	m.serve(ctx, "pod", func(ctx context.Context) error {
+		server.Serve(ctx)
+		return nil
+	})
 	return nil
 }
 

@@ -58,7 +58,7 @@ func Start(ctx context.Context, v *spec.VM, o Options) (m *Machine, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("run VM %s: %w", v.Name, errors.Join(err, m.undo.run()))
+			err = fmt.Errorf("run VM %s: %w", v.Name, then(err, m.undo.run()))
 			m = nil
 		}
 	}()
@@ -89,12 +89,12 @@ func (m *Machine) makeHome(ctx context.Context, v *spec.VM) error {
 	switch {
 	case err == nil:
 		if err := m.inherit(ctx, old); err != nil {
-			return errors.Join(err, h.release())
+			return then(err, h.release())
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		return errors.Join(err, h.release())
+		return then(err, h.release())
 	}
-	m.undo.add(h.remove)
+	m.undo.add(m.leave)
 	if err := h.save(m.State); err != nil {
 		return err
 	}
@@ -107,18 +107,32 @@ func (m *Machine) makeHome(ctx context.Context, v *spec.VM) error {
 	return nil
 }
 
-// inherit cleans up after a tapir run that was killed, unless its guest lives on.
+// leave removes the machine's directory; after an accident, all of it but what tells of that.
+func (m *Machine) leave() error {
+	if m.Exit != nil {
+		return m.home.keep(m.State)
+	}
+	return m.home.remove()
+}
+
+// inherit cleans up after a machine that ended by accident, or whose tapir run was killed, unless its guest
+// lives on.
 func (m *Machine) inherit(ctx context.Context, old State) error {
 	guest, err := vm.Open(ctx, qemuDir(m.home.path), m.options.Log)
 	if err == nil {
 		guest.Close()
+	}
+	if err == nil || errors.Is(err, vm.ErrBusy) {
 		return fmt.Errorf("%w already, though its tapir run was killed: tapir stop %s ends it", ErrRunning, old.Name)
 	}
 	if !errors.Is(err, vm.ErrNotRunning) {
 		return err
 	}
-	m.options.Log.Info("removing what a killed tapir run left", "vm", old.Name)
-	return dismantle(ctx, m.home.path, old, m.options.Log)
+	m.options.Log.Info("removing what an earlier run left", "vm", old.Name)
+	if err := dismantle(ctx, m.home.path, old, m.options.Log); err != nil {
+		return err
+	}
+	return m.home.clear()
 }
 
 func (m *Machine) makePod(ctx context.Context, v *spec.VM) error {

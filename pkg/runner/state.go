@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/tapir-vm/tapir/pkg/vm"
 )
 
 // State is what a machine's directory says about it.
@@ -20,7 +22,8 @@ type State struct {
 	NetNS     string        `json:"netns"`
 	PodIPs    []netip.Addr  `json:"podIPs"`
 	Taps      []string      `json:"taps"`
-	Serial    bool          `json:"serial"` // whether it has a serial console
+	Serial    bool          `json:"serial"`         // whether it has a serial console
+	Exit      *vm.Exit      `json:"exit,omitempty"` // the accident by which it ended
 }
 
 const stateFile = "vm.json"

@@ -15,6 +15,9 @@ import (
 	"github.com/tapir-vm/tapir/pkg/vm"
 )
 
+// forceTimeout bounds the wait for a QEMU that is to end at once, and might write out what it holds before.
+const forceTimeout = 2 * time.Second
+
 // Stop powers a machine down, or cuts its power if force is set, and returns when all that was made for
 // it is gone. Its owner removes it; without one, Stop does.
 func Stop(ctx context.Context, name string, force bool, log *slog.Logger) error {
@@ -46,17 +49,17 @@ func Stop(ctx context.Context, name string, force bool, log *slog.Logger) error 
 // stop ends a machine whose owner was killed.
 func (h *home) stop(ctx context.Context, force bool, log *slog.Logger) error {
 	if err := end(ctx, h.path, force, log); err != nil && !errors.Is(err, vm.ErrNotRunning) {
-		return errors.Join(err, h.release())
+		return then(err, h.release())
 	}
 	s, err := load(h.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // killed before it made anything
 		return h.remove()
 	case err != nil:
-		return errors.Join(err, h.release())
+		return then(err, h.release())
 	}
 	if err := dismantle(ctx, h.path, s, log); err != nil {
-		return errors.Join(err, h.release())
+		return then(err, h.release())
 	}
 	return h.remove()
 }
@@ -64,8 +67,20 @@ func (h *home) stop(ctx context.Context, force bool, log *slog.Logger) error {
 // end brings about the end of a guest, whoever owns it. Returns an error wrapping vm.ErrNotRunning when
 // there is nothing to end.
 func end(ctx context.Context, path string, force bool, log *slog.Logger) error {
-	machine, err := vm.Open(ctx, qemuDir(path), log)
-	if err != nil {
+	open, cancel := ctx, func() {}
+	if force {
+		open, cancel = context.WithTimeout(ctx, forceTimeout)
+	}
+	defer cancel()
+	machine, err := vm.Open(open, qemuDir(path), log)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted: %w", context.Cause(ctx))
+	case err != nil && force: // it hangs, or speaks with another tapir stop, which waits for the guest
+		return vm.Kill(ctx, qemuDir(path))
+	case errors.Is(err, vm.ErrBusy):
+		return fmt.Errorf("%w: another `tapir stop` is waiting for it, or its QEMU hangs; --force cuts its power", err)
+	case err != nil:
 		return err
 	}
 	defer machine.Close()
@@ -89,13 +104,13 @@ func end(ctx context.Context, path string, force bool, log *slog.Logger) error {
 
 // dismantle removes what was made for a machine whose guest has ended, its directory aside.
 func dismantle(ctx context.Context, path string, s State, log *slog.Logger) error {
-	var errs []error
+	var err error
 	if s.NetNS != "" {
 		for _, tap := range s.Taps {
-			errs = append(errs, datapath.Detach(s.NetNS, tap))
+			err = then(err, datapath.Detach(s.NetNS, tap))
 		}
 	}
 	pod := standalone.Pod{Namespace: s.Namespace, Name: s.Name}
-	errs = append(errs, pod.Delete(ctx, log), vm.Remove(qemuDir(path)))
-	return errors.Join(errs...)
+	err = then(err, pod.Delete(ctx, log))
+	return then(err, vm.Remove(qemuDir(path)))
 }

@@ -4,7 +4,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/tapir-vm/tapir/pkg/vm"
@@ -12,7 +11,8 @@ import (
 
 // Wait returns when the guest has ended and all that was made for it is gone. When ctx ends, it presses the
 // guest's power button, and ends the guest when its grace period is over or Options.Kill is closed. Returns an
-// error when the guest's end was an accident, or something can't be removed.
+// error when the guest's end was an accident, and then its directory is kept with what tells of it, or when
+// something can't be removed.
 func (m *Machine) Wait(ctx context.Context) error {
 	exit, err := m.vm.Wait(ctx)
 	if err != nil && ctx.Err() != nil {
@@ -20,9 +20,12 @@ func (m *Machine) Wait(ctx context.Context) error {
 	}
 	if err == nil {
 		m.log.Info("guest has ended", "reason", exit)
-		err = accident(exit)
+		if accident(exit) {
+			m.Exit = &exit
+			err = fmt.Errorf("%s; its logs stay in %s until tapir stop %s", exit, m.home.path, m.Name)
+		}
 	}
-	if err := errors.Join(err, m.undo.run()); err != nil {
+	if err := then(err, m.undo.run()); err != nil {
 		return fmt.Errorf("VM %s: %w", m.Name, err)
 	}
 	return nil
@@ -47,11 +50,7 @@ func (m *Machine) powerDown(ctx context.Context) (vm.Exit, error) {
 	return exit, err
 }
 
-// accident tells ends that somebody wanted from those that are errors.
-func accident(exit vm.Exit) error {
-	switch exit.Reason {
-	case vm.GuestShutdown, vm.HostRequest:
-		return nil
-	}
-	return errors.New(exit.String())
+// accident tells ends that nobody wanted.
+func accident(exit vm.Exit) bool {
+	return exit.Reason != vm.GuestShutdown && exit.Reason != vm.HostRequest
 }

@@ -14,7 +14,7 @@
 //
 // There is no bridge and no shared subnet: every pod is a route of its own, so pods can't spoof or overhear
 // one another at layer 2. The gateway's addresses are on-link for every pod; a name server
-// ([Pod.Serve]) listens there, on that veth only.
+// ([Pod.Listen]) listens there, on that veth only.
 //
 // A pod's addresses come from two pools, at one and the same index, which starts from a hash of the
 // pod's name: a VM that comes back gets the addresses that it had, unless somebody took them meanwhile.

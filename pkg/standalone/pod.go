@@ -77,7 +77,10 @@ func create(ctx context.Context, cfg Config, log *slog.Logger) (*Pod, error) {
 		return nil, err
 	}
 	if err := p.build(append(pods, p)); err != nil {
-		return nil, errors.Join(err, p.remove(), releaseHost(pods, log))
+		if undone := errors.Join(p.remove(), releaseHost(pods, log)); undone != nil {
+			err = fmt.Errorf("%w; and then: %w", err, undone)
+		}
+		return nil, err
 	}
 	warnOfFirewall(log)
 	return p, nil
@@ -158,10 +161,4 @@ func (p *Pod) alive() bool {
 	}
 	_, err := netlinksafe.LinkByName(p.HostNIC)
 	return err == nil
-}
-
-// List returns every pod of this host that is whole, sorted by namespace and name.
-func List() ([]*Pod, error) {
-	pods, err := records()
-	return slices.DeleteFunc(pods, func(p *Pod) bool { return !p.alive() }), err
 }

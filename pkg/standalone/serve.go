@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/tapir-vm/tapir/pkg/standalone/nameserver"
-	"golang.org/x/sync/errgroup"
 )
 
 // Nameservers are the addresses that the pod's name server listens on, for its guests to be told.
@@ -21,29 +21,48 @@ func (p *Pod) Nameservers() []netip.Addr {
 	return []netip.Addr{p.Gateway4}
 }
 
-// Serve does what a pod needs a process for, until the context ends: it answers DNS queries that
-// come out of the pod, and puts the translation back when the reload of a firewall has flushed it.
-func (p *Pod) Serve(ctx context.Context, log *slog.Logger) error {
-	server, err := nameserver.Listen(ctx, p.HostNIC, p.Nameservers(), log)
+// A Server does what a pod needs a process for.
+type Server struct {
+	pod   *Pod
+	names *nameserver.Server
+	log   *slog.Logger
+}
+
+// Listen opens the sockets of a pod's server. Serve closes them.
+func (p *Pod) Listen(ctx context.Context, log *slog.Logger) (*Server, error) {
+	names, err := nameserver.Listen(ctx, p.HostNIC, p.Nameservers(), log)
 	if err != nil {
-		return fmt.Errorf("serve names to pod %s: %w", p, err)
+		return nil, fmt.Errorf("serve names to pod %s: %w", p, err)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return server.Serve(ctx) })
-	group.Go(func() error {
-		for tick := time.NewTicker(flushInterval); ; {
-			select {
-			case <-ctx.Done():
-				tick.Stop()
-				return nil
-			case <-tick.C:
-				if err := retranslate(ctx, log); err != nil && ctx.Err() == nil {
-					log.Warn("the translation of what pods send can't be checked", "error", err)
-				}
-			}
+	return &Server{p, names, log}, nil
+}
+
+// Serve answers DNS queries that come out of the pod, and puts the translation back when the reload of a
+// firewall has flushed it, until the context ends. That one fails, which is logged, doesn't end the other.
+func (s *Server) Serve(ctx context.Context) {
+	var group sync.WaitGroup
+	group.Go(func() {
+		if err := s.names.Serve(ctx); err != nil {
+			s.log.Error("guests get no names any more: the name server has failed", "pod", s.pod, "error", err)
 		}
 	})
-	return group.Wait()
+	group.Go(func() { keepTranslating(ctx, s.log) })
+	group.Wait()
+}
+
+func keepTranslating(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(flushInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := retranslate(ctx, log); err != nil && ctx.Err() == nil {
+				log.Warn("the translation of what pods send can't be checked", "error", err)
+			}
+		}
+	}
 }
 
 // flushInterval is how long guests may be cut off when something flushes all nftables rules.

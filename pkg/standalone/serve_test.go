@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,12 +22,17 @@ import (
 func serve(t *testing.T, p *Pod, j *journal) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- p.Serve(ctx, j.logger()) }()
+	server, err := p.Listen(ctx, j.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { server.Serve(ctx) })
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Serve: %v", err)
+		serving.Wait()
+		if j.contains("ERROR") {
+			t.Error("the server has failed")
 		}
 	})
 }
@@ -168,7 +174,8 @@ func TestNamesForOnePod(t *testing.T) {
 	}
 }
 
-// A firewall that flushes all rules and loads its own doesn't cut guests off for good.
+// A firewall that flushes all rules and loads its own doesn't cut guests off for good, not even those whose name
+// server has failed.
 func TestFlushedRules(t *testing.T) {
 	_, outside := uplink(t, 1400)
 	p := makePod(t, "web")
@@ -180,7 +187,20 @@ func TestFlushedRules(t *testing.T) {
 		t.Fatalf("translating: got %v, %v", there, err)
 	}
 	var j journal
-	serve(t, p, &j)
+	server, err := p.Listen(t.Context(), j.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var serving sync.WaitGroup
+	t.Cleanup(func() {
+		cancel()
+		serving.Wait()
+	})
+	over, end := context.WithCancel(t.Context())
+	end()
+	_ = server.names.Serve(over) // closes its sockets
+	serving.Go(func() { server.Serve(ctx) })
 	for there := false; !there; time.Sleep(10 * time.Millisecond) {
 		var err error
 		if there, err = translating(); err != nil || t.Context().Err() != nil {
@@ -197,5 +217,8 @@ func TestFlushedRules(t *testing.T) {
 	}
 	if !j.contains("putting it back") {
 		t.Error("nothing was logged")
+	}
+	if !j.contains("the name server has failed") {
+		t.Error("the name server's failure was not logged")
 	}
 }
