@@ -30,6 +30,16 @@ func (m *Machine) boot(ctx context.Context, v *spec.VM) error {
 			defer f.Close() // QEMU has its own
 			nic.FDs = append(nic.FDs, int(f.Fd()))
 		}
+		if (nic.Model == "" || nic.Model == "virtio") && cfg.Acceleration != vm.TCG {
+			backends, err := openVhost(vhostDevice, len(nic.FDs))
+			if err != nil {
+				return err
+			}
+			for _, f := range backends {
+				defer f.Close()
+				nic.VHostFDs = append(nic.VHostFDs, int(f.Fd()))
+			}
+		}
 		cfg.NICs = append(cfg.NICs, nic)
 	}
 	machine, err := vm.Start(ctx, cfg, m.log)
