@@ -3,6 +3,7 @@
 package datapath
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -152,8 +153,12 @@ func TestPacketErrorRemapped(t *testing.T) {
 				guests, pods := q.packet(f), q.packet(f).from(f.pod)
 
 				r := newRig(t, rigConfig{})
-				r.nicOut(t, pods).passes()
-				wire := r.guestRemapped(t, f, guests)
+				opens := guests
+				if strings.HasPrefix(name, "TCP") {
+					opens = guests.as(tcpSYN)
+				}
+				r.nicOut(t, opens.from(f.pod)).passes()
+				wire := r.guestRemapped(t, f, opens).as(q.kind)
 				for range 2 {
 					in := q.complains(t, portUnreachable, f, wire.lives(9))
 					r.nicIn(t, in).toGuest(q.complains(t, portUnreachable, f, guests.lives(9)).to(f.guest).hop())
@@ -177,6 +182,18 @@ func TestPacketErrorRemapped(t *testing.T) {
 				}
 			})
 		}
+	})
+}
+
+// A later fragment has no ports to be changed, and no checksum.
+func TestPacketErrorQuotesFragment(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{})
+		sent := packet(udp, f.guest, f.remote, 40000, 53)
+		later, onWire := sent.fragments(t, 16)[1], sent.from(f.pod).fragments(t, 16)[1]
+		in, want := packet(ttlExceeded, f.other, f.pod, 0, 0), packet(ttlExceeded, f.other, f.guest, 0, 0).hop()
+		in.data, want.data = onWire.bytes(t), later.bytes(t)
+		r.nicIn(t, in).toGuest(want)
 	})
 }
 

@@ -30,6 +30,9 @@ func TestPacketFlowEntry(t *testing.T) {
 		if n := len(keysOf[masqueradeFlowKey](t, r.Flows)); n != 2 {
 			t.Errorf("%d flows, want 2", n)
 		}
+		if n := len(keysOf[masqueradeFragKey](t, r.Fragments)); n != 0 {
+			t.Errorf("%d fragments remembered without any", n)
+		}
 	})
 }
 

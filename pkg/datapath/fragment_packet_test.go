@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
@@ -148,19 +147,4 @@ func openRigTap(t *testing.T) (*os.File, error) {
 		return nil, err
 	}
 	return file, netlink.LinkSetUp(link)
-}
-
-// readFrame takes the next frame from a tap, without its struct virtio_net_hdr.
-func readFrame(t *testing.T, tap *os.File) []byte {
-	t.Helper()
-	const virtioHeader = 12
-	if err := tap.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	frame := make([]byte, 2048)
-	n, err := tap.Read(frame)
-	if err != nil {
-		t.Fatalf("the guest got nothing: %v", err)
-	}
-	return frame[virtioHeader:n]
 }

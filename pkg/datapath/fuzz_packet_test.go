@@ -369,14 +369,7 @@ func (j judge) replied(from netip.Addr) {
 	if !bytes.Equal(quoted, j.in[atIP:min(len(j.in), atIP+128)]) {
 		j.fail("the quotation is wrong")
 	}
-	sum := out.frame[out.l4:]
-	if out.v6 {
-		src, dst := out.addresses()
-		pseudo := []byte{0, 58, byte(len(sum) >> 8), byte(len(sum))}
-		if onesSum(sum, src, dst, pseudo) != 0 {
-			j.fail("the ICMP error's checksum is wrong")
-		}
-	} else if onesSum(sum) != 0 || onesSum(out.frame[out.ip:out.l4]) != 0 {
+	if !out.valid() {
 		j.fail("the ICMP error's checksums are wrong")
 	}
 }

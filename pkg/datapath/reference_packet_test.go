@@ -192,6 +192,17 @@ func (v reading) residues() (r []uint16) {
 	return r
 }
 
+// valid says whether all checksums of a packet that fills its frame are right.
+func (v reading) valid() bool {
+	length := len(v.frame) - v.l4
+	r := v.residues()
+	if !v.isICMP() || v.v6 {
+		last := &r[len(r)-1]
+		*last = uint16((uint32(*last) + uint32(v.proto) + uint32(length)) % 0xffff)
+	}
+	return !slices.ContainsFunc(r, func(sum uint16) bool { return sum != 0 })
+}
+
 // onesSum adds up 16-bit words; both zeros of ones' complement are 0. Parts but the first have even lengths.
 func onesSum(parts ...[]byte) uint16 {
 	var sum uint64
