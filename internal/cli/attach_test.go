@@ -4,6 +4,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 
 	"os/exec"
 	"strings"
@@ -131,4 +132,27 @@ func TestAttachSweeps(t *testing.T) {
 		t.Errorf("%d NICs are attached, want the one that is there", len(s.NICs))
 	}
 	tapir(t, append([]string{"detach"}, at...)...)
+}
+
+// A tap that a launcher has open already is attached as it is, stays open, and outlives detach.
+func TestAttachTapInUse(t *testing.T) {
+	pod := newPod(t)
+	pod.Command(t, "ip", "tuntap", "add", "tap0", "mode", "tap", "vnet_hdr")
+	files, err := datapath.OpenTap(pod.Path(), "tap0", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { files[0].Close() })
+	t.Run("with other queues", func(t *testing.T) {
+		fails(t, command("attach", "--netns", pod.Path(), "--tap", "tap0", "--queues", "2"), "tap0", "queue")
+	})
+	at := []string{"--netns", pod.Path(), "--tap", "tap0"}
+	tapir(t, append([]string{"attach"}, at...)...)
+	if _, err := datapath.OpenTap(pod.Path(), "tap0", 1); !errors.Is(err, datapath.ErrTapInUse) {
+		t.Errorf("open it a second time: %v, want %v", err, datapath.ErrTapInUse)
+	}
+	tapir(t, append([]string{"detach"}, at...)...)
+	if out := pod.Command(t, "ip", "-d", "link", "show", "tap0"); !strings.Contains(out, "vnet_hdr on") {
+		t.Errorf("after detach: %s", out)
+	}
 }

@@ -53,9 +53,13 @@ func runInBackground(cmd *cobra.Command, stdin *os.File) error {
 	defer stop()
 	deaf := context.AfterFunc(ctx, func() { _ = child.Process.Signal(syscall.SIGTERM) })
 	defer deaf()
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		line := lines.Text()
+	lines := bufio.NewReader(r) // no Scanner: an error about many fields is a long line
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("the background process ended before the VM ran: %v", child.Wait())
+		}
+		line = strings.TrimSuffix(line, "\n")
 		switch reason, failed := strings.CutPrefix(line, lineError); {
 		case line == lineReady:
 			return child.Process.Release()
@@ -65,7 +69,6 @@ func runInBackground(cmd *cobra.Command, stdin *os.File) error {
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), line)
 	}
-	return fmt.Errorf("the background process ended before the VM ran: %v", child.Wait())
 }
 
 // parentPipe is the background half's way to the half that the user sees.

@@ -103,6 +103,14 @@ func TestBadRun(t *testing.T) {
 			})
 		}
 	}
+	// The background half hands on errors of any length.
+	for mode, flags := range map[string][]string{"": nil, " in the background": {"-d"}} {
+		t.Run("long line"+mode, func(t *testing.T) {
+			long := strings.Repeat("x", 70_000)
+			file := writeManifest(t, vmManifest(t, replace(t, "pod: {}", "pod: {vmNetworkCIDR: "+long+"}")))
+			fails(t, command(append([]string{"run", "-f", file}, flags...)...), long)
+		})
+	}
 	t.Run("no file", func(t *testing.T) { fails(t, command("run", "-f", "/nowhere.yaml"), "/nowhere.yaml") })
 	t.Run("no -f", func(t *testing.T) { fails(t, command("run"), "filename") })
 }

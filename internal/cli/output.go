@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -49,6 +50,20 @@ func printTable(w io.Writer, header []string, rows [][]string) error {
 		fmt.Fprintln(tw, strings.Join(row, "\t"))
 	}
 	return tw.Flush()
+}
+
+// printable shows what a terminal would obey: guests have a say in what is printed.
+func printable(line string) string {
+	var safe strings.Builder
+	for _, r := range line {
+		if unicode.IsPrint(r) {
+			safe.WriteRune(r)
+		} else {
+			quoted := strconv.QuoteRune(r)
+			safe.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return safe.String()
 }
 
 func count(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -45,10 +45,9 @@ func (p progress) Handle(_ context.Context, r slog.Record) error {
 		fmt.Fprintf(&line, " %s", a)
 		return true
 	})
-	line.WriteByte('\n')
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, err := p.w.Write(line.Bytes())
+	_, err := fmt.Fprintln(p.w, printable(line.String()))
 	return err
 }
 

@@ -5,6 +5,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -14,7 +15,9 @@ func Main(args []string) int {
 	root := New()
 	root.SetArgs(args)
 	if err := root.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "tapir:", advise(err))
+		for line := range strings.SplitSeq("tapir: "+advise(err).Error(), "\n") {
+			fmt.Fprintln(os.Stderr, printable(line))
+		}
 		return 1
 	}
 	return 0

@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,7 +64,9 @@ func (o *attachOptions) attachAndServe(cmd *cobra.Command, out format) (err erro
 	lease.DNS, lease.Search = runner.PodResolver(o.NetNS)
 	servers, sockets, err := runner.ServeDHCP(nic, lease, watch(cmd.ErrOrStderr()))
 	if err != nil && !attached {
-		return errors.Join(err, datapath.Detach(o.NetNS, o.Tap))
+		if e := datapath.Detach(o.NetNS, o.Tap); e != nil {
+			err = fmt.Errorf("%w; and then: %w", err, e)
+		}
 	}
 	if err != nil {
 		return err

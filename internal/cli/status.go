@@ -88,7 +88,7 @@ func (s status) print(w io.Writer) error {
 // phase says by what accident a VM has ended, too.
 func phase(v runner.Info) string {
 	if v.Exit != nil {
-		return fmt.Sprintf("%s: %s", v.Phase, v.Exit)
+		return printable(fmt.Sprintf("%s: %s", v.Phase, v.Exit))
 	}
 	return string(v.Phase)
 }

@@ -3,11 +3,15 @@
 package runner
 
 import (
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tapir-vm/tapir/pkg/dhcp"
 )
@@ -19,12 +23,19 @@ var hostResolvers = []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.co
 // fallbackDNS is what KubeVirt tells a guest when it finds no name server.
 var fallbackDNS = netip.MustParseAddr("8.8.8.8")
 
-// PodResolver finds name servers and search domains for a guest in the network namespace at path, as
-// ip-netns(8) does: the namespace's own resolv.conf if it has one, else the host's.
+// ofProcess is the path of a process's network namespace.
+var ofProcess = regexp.MustCompile(`^(/proc/[0-9]+)/ns/net$`)
+
+// PodResolver finds name servers and search domains for a guest in the network namespace at path: those of the
+// process whose namespace it is, or, as ip-netns(8) does, of the namespace's name; else the host's.
 func PodResolver(netns string) (servers []netip.Addr, search []string) {
 	files := hostResolvers
-	if name, named := strings.CutPrefix(filepath.Clean(netns), "/run/netns/"); named {
+	netns = filepath.Clean(netns)
+	if name, named := strings.CutPrefix(netns, "/run/netns/"); named {
 		files = append([]string{filepath.Join("/etc/netns", name, "resolv.conf")}, files...)
+	}
+	if process := ofProcess.FindStringSubmatch(netns); process != nil {
+		files = append([]string{filepath.Join(process[1], "root", "etc/resolv.conf")}, files...)
 	}
 	servers, search = resolver(files...)
 	if len(servers) == 0 {
@@ -33,11 +44,37 @@ func PodResolver(netns string) (servers []netip.Addr, search []string) {
 	return servers, search
 }
 
+// open opens a regular file. One below the root of a process is that process's to make: a link in it leads to no
+// file outside, and no pipe holds us up.
+func open(path string) (*os.File, error) {
+	root, name := "/", path
+	if process, below, found := strings.Cut(path, "/root/"); found {
+		root, name = process+"/root", below
+	}
+	dir, err := os.OpenFile(root, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	fd, err := unix.Openat2(int(dir.Fd()), name, &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT,
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	file := os.NewFile(uintptr(fd), path)
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		file.Close()
+		return nil, &fs.PathError{Op: "open", Path: path, Err: unix.EINVAL}
+	}
+	return file, nil
+}
+
 // resolver reads the first file with a name server that a guest can reach; the search domains come from the
 // first file that exists.
 func resolver(files ...string) (servers []netip.Addr, search []string) {
 	for _, path := range files {
-		file, err := os.Open(path)
+		file, err := open(path)
 		if err != nil {
 			continue
 		}
