@@ -29,7 +29,7 @@ lint: ## gofmt, go vet, staticcheck, shellcheck, licence headers
 	@files=$$(git ls-files '*.go' | xargs grep -LE '^// (SPDX-License-Identifier: Apache-2.0|Code generated)'); \
 		[[ -z $$files ]] || { echo "no SPDX line in: $$files"; exit 1; }
 
-generate: ## compile bpf/ into pkg/datapath, write docs/cli
+generate: ## compile bpf/ into pkg/datapath and the KVM probe, write docs/cli and docs/fields.md
 	@hack/deps.sh generate
 	go generate ./...
 

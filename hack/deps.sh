@@ -10,7 +10,7 @@ declare -A sets=(
 	[run]="qemu-system-x86 qemu-utils iproute2"               # tapir run
 	[guest]="busybox-static cpio gzip"                        # hack/guest-image.sh
 	[demo]="nftables curl iputils-ping jq"                    # make demo
-	[test]="gcc libc6-dev nftables iperf3 tcpdump ethtool iputils-ping iproute2 socat procps curl util-linux"
+	[test]="gcc libc6-dev nftables iperf3 tcpdump ethtool iputils-ping iproute2 socat procps curl util-linux isc-dhcp-client busybox-static"
 )
 
 (($#)) || { echo "usage: hack/deps.sh SET... (sets: ${!sets[*]})" >&2; exit 2; }
