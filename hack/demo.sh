@@ -77,6 +77,8 @@ retry leases >/dev/null
 check "the guest has its addresses" leases
 mapfile -t pod < <("$tapir" status -o json "$vm" | jq -r '.vms[0].podIPs[]')
 netns=$("$tapir" status -o json "$vm" | jq -r '.vms[0].netns')
+veth=$(jq -r .hostNIC "/run/tapir/pods/$(basename "$netns").json")
+qemu=$(jq -r .pid "/run/tapir/vms/$vm/qemu/vm.json")
 read -r gateway4 gateway6 < <(sed -n 's/.*TAPIR-GUEST lease[46].* dns \([^ ]*\).*/\1/p' "$log" | paste -sd' ')
 
 heading "Ping: host to guest, guest to host"
@@ -108,8 +110,14 @@ check "tapir drops" "$tapir" drops "$vm"
 heading "tapir stop $vm"
 check "the guest powers down" "$tapir" stop "$vm"
 datapaths() { "$tapir" status -o json | jq -r --arg netns "$netns" '.nics[] | select(.config.netns == $netns)'; }
+translation() { nft list tables inet | sed -n '/^table inet tapir$/p'; }
 check "no VM is left" test ! -e "/run/tapir/vms/$vm"
 check "no network namespace is left" test ! -e "$netns"
+check "no QEMU is left" test ! -e "/proc/$qemu"
+check "no veth is left" test ! -e "/sys/class/net/$veth"
+if [[ $("$tapir" status -o json | jq '.vms | length') == 0 ]]; then
+	check "no nftables table is left" nothing translation
+fi
 check "no datapath is left" nothing datapaths
 
 heading "Done"

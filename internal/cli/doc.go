@@ -7,6 +7,7 @@
 // into their configurations, calls one function, and prints what comes back as a table or as JSON.
 //
 // Every error ends the command with exit code 1 and one line on standard error that says what was
-// wrong and how to mend it; usage is printed only on request. Nothing else goes to standard error, but the
+// wrong and how to mend it; usage is printed only on request. Where several things are wrong, fields of a
+// manifest or VMs that failed, each has a line. Nothing else goes to standard error, but the
 // progress of attach, whose standard output is its result. Run and stop have no other result than progress.
 package cli

@@ -222,6 +222,23 @@ func TestKilledRun(t *testing.T) {
 	t.Run("again", func(t *testing.T) {
 		fails(t, command("run", "-f", manifest), "demo", "killed", "tapir stop demo")
 	})
+
+	// As docs/standalone.md says, attach --dhcp serves it meanwhile: the guest keeps what it has, and renews.
+	nic := s.NICs[0].Config
+	p = start(t, command("attach", "--dhcp", "--netns", nic.NetNS, "--nic", nic.NIC, "--tap", nic.Tap, "--name", nic.Name))
+	p.wait(t, "serving addresses")
+	c := console(t, "demo")
+	ctx, cancel := context.WithTimeout(t.Context(), patienceOfTests)
+	defer cancel()
+	if out, code, err := c.Run(ctx, "udhcpc -n -q -t 10 -i eth0 -s /bin/true && wget -q -O /dev/null http://"+s.VMs[0].PodIPs[0].String()+"/"); err != nil || code != 0 {
+		t.Errorf("renew the lease: exit code %d, %v: %s", code, err, out)
+	}
+	if _, err := get("http://" + s.VMs[0].PodIPs[0].String() + "/"); err != nil {
+		t.Error(err)
+	}
+	if code := p.end(t, syscall.SIGTERM); code != 0 {
+		t.Errorf("attach --dhcp: exit code %d", code)
+	}
 	tapir(t, "stop", "demo")
 }
 

@@ -18,7 +18,14 @@
 // of the same name when QEMU is dead too. vm.json in the directory is written before anything is made, and
 // says all that cleaning up needs.
 //
-// A machine that is owned is stopped by a signal to its owner, which does the rest.
+// [Stop] of a machine that is owned only brings about the guest's end, by the control socket of QEMU. Its owner
+// sees that, as any other end, and removes what it has made; Stop waits for it.
+//
+// # Accidents
+//
+// When QEMU fails or is killed, or the guest's kernel panics, everything is removed at once but the directory,
+// with vm.json, which holds the reason then, and the logs of Tapir, QEMU and console. It has no owner any more:
+// Stop removes it, and Start of the same name.
 //
 // # Limits
 //

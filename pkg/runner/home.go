@@ -32,8 +32,8 @@ type home struct {
 	lock *os.File
 }
 
-// nameFormat is what KubeVirt takes for a name (RFC 1123, so without path separators), at most 63 long so
-// that sockets fit below the directory: the path of a unix socket has 107 characters.
+// nameFormat is what KubeVirt takes for a name (RFC 1123, so without path separators), and no longer than a
+// label's value, as which it appears on the VM's pod.
 var nameFormat = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]{0,61}[a-z0-9])?$`)
 
 func homePath(name string) (string, error) {
@@ -164,7 +164,7 @@ func (h *home) clear() error {
 	return err
 }
 
-// qemuDir belongs to QEMU's user. What we know of the VM stays out of its reach, beside it.
+// qemuDir is package vm's, which makes it and closes it to QEMU's user.
 func qemuDir(path string) string { return filepath.Join(path, "qemu") }
 
 // names lists the virtual machines that have a directory, sorted.
