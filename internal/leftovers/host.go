@@ -8,14 +8,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
+
+// kvmVerdicts stays as long as the machine runs: package vm asks once what KVM can do there.
+const kvmVerdicts = "/run/tapir/kvm"
 
 // addFiles describes what is below a directory, other directories aside.
 func (s Snapshot) addFiles(kind, root string) error {
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
+		}
+		if path == kvmVerdicts {
+			return fs.SkipDir
 		}
 		if err == nil && !entry.IsDir() {
 			s.add("%s %s", kind, path)
@@ -52,29 +59,25 @@ func (s Snapshot) addSettings() error {
 	return nil
 }
 
-// addProcesses describes QEMU and Tapir where they run in this process's own network namespace; other
-// tests may run theirs on the same machine.
+// addProcesses describes the others in this process's mount namespace, whatever their name, parent and network
+// namespace: QEMU has its own of each. In a sandbox, all of them come from its tests.
 func (s Snapshot) addProcesses() error {
-	here, err := os.Readlink("/proc/self/ns/net")
+	here, err := os.Readlink("/proc/self/ns/mnt")
 	if err != nil {
-		return fmt.Errorf("find out the network namespace: %w", err)
+		return fmt.Errorf("find out the mount namespace: %w", err)
 	}
-	names, err := filepath.Glob("/proc/[0-9]*/comm")
+	processes, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return err
 	}
-	for _, path := range names {
-		comm, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
+	self := strconv.Itoa(os.Getpid())
+	for _, process := range processes {
+		pid := filepath.Base(process)
+		if namespace, err := os.Readlink(filepath.Join(process, "ns/mnt")); err != nil || namespace != here || pid == self {
+			continue // of one that has ended there is none
 		}
-		process := filepath.Dir(path)
-		name := strings.TrimSpace(string(comm))
-		if !strings.HasPrefix(name, "qemu-") && name != "tapir" {
-			continue
-		}
-		if namespace, err := os.Readlink(filepath.Join(process, "ns/net")); err == nil && namespace == here {
-			s.add("process %s %s", filepath.Base(process), name)
+		if name, err := os.ReadFile(filepath.Join(process, "comm")); err == nil {
+			s.add("process %s %s", pid, strings.TrimSpace(string(name)))
 		}
 	}
 	return nil
