@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 SHELL := /bin/bash -euo pipefail
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint generate guest clean
+.PHONY: help build demo test lint bench bench-check generate guest clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/tapir (needs only Go: the BPF objects are committed)
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
@@ -29,7 +29,17 @@ lint: ## gofmt, go vet, staticcheck, shellcheck, licence headers
 	@files=$$(git ls-files '*.go' | xargs grep -LE '^// (SPDX-License-Identifier: Apache-2.0|Code generated)'); \
 		[[ -z $$files ]] || { echo "no SPDX line in: $$files"; exit 1; }
 
-generate: ## compile bpf/ into pkg/datapath and the KVM probe, write docs/cli and docs/fields.md
+bench: build ## measure Tapir beside other datapaths, keep the results in bench/results (root; an idle machine; 30 minutes)
+	@hack/deps.sh bench
+	bin/tapir bench --results bench/results
+
+bench-check: build ## measure in 2 minutes and hold the ratios to the thresholds (root; an idle machine)
+	@hack/deps.sh bench
+	mkdir -p build
+	bin/tapir bench --quick -o json >build/bench.json
+	bin/tapir bench check build/bench.json
+
+generate: ## compile bpf/ into pkg/datapath and bench/traffic, and the KVM probe, write docs/cli and docs/fields.md
 	@hack/deps.sh generate
 	go generate ./...
 

@@ -34,12 +34,29 @@ func Run(ctx context.Context, p Plan) (*report.Report, error) {
 	for _, d := range p.Datapaths {
 		r.Datapaths = append(r.Datapaths, report.Item{Name: d.Name(), About: d.About()})
 	}
-	err := p.run(ctx, r)
+	err := p.lookAround(ctx, r)
+	if err == nil {
+		err = p.run(ctx, r)
+	}
 	r.Took = time.Since(r.Started)
 	if err != nil {
 		r.Partial = err.Error()
 	}
 	return r, err
+}
+
+// lookAround notes what others do on the machine.
+func (p Plan) lookAround(ctx context.Context, r *report.Report) error {
+	c, err := startClock()
+	if err != nil {
+		return err
+	}
+	if sleep(ctx, time.Second/2) != nil {
+		return ErrInterrupted
+	}
+	took, busy, err := c.stop()
+	r.Facts.Busy = busy.Seconds() / took.Seconds() / float64(r.Facts.Processors)
+	return err
 }
 
 func (p Plan) run(ctx context.Context, r *report.Report) error {

@@ -28,7 +28,7 @@ func checkLeftovers(t *testing.T) {
 func short(datapaths []Datapath, loads []Load) Plan {
 	return Plan{
 		Datapaths: datapaths, Loads: loads,
-		Rounds: 2, Duration: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Rounds: 1, Duration: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

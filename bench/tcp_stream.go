@@ -82,19 +82,25 @@ type streams struct {
 func (m *streams) Close() error { return m.listener.Close() }
 
 func (m *streams) Measure(ctx context.Context, d time.Duration) (map[string]float64, error) {
-	var received atomic.Int64
-	ramp := time.Duration(rampUp * float64(d))
-	end := time.Now().Add(ramp + d)
-	group, ctx := errgroup.WithContext(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // closes what is still open
+	var senders, receivers []net.Conn
 	for range m.load.connections {
 		from, to, err := m.connect(ctx)
 		if err != nil {
 			return nil, err
 		}
-		stop := context.AfterFunc(ctx, func() { from.Close(); to.Close() })
-		defer stop()
-		group.Go(func() error { return errors.Join(send(from, end), from.Close()) })
-		group.Go(func() error { return errors.Join(receive(to, &received), to.Close()) })
+		context.AfterFunc(ctx, func() { from.Close(); to.Close() })
+		senders, receivers = append(senders, from), append(receivers, to)
+	}
+	ramp := time.Duration(rampUp * float64(d))
+	end := time.Now().Add(ramp + d)
+	group, ctx := errgroup.WithContext(ctx)
+	context.AfterFunc(ctx, cancel)
+	var received atomic.Int64
+	for i := range senders {
+		group.Go(func() error { return errors.Join(send(senders[i], end), senders[i].Close()) })
+		group.Go(func() error { return receive(receivers[i], &received) })
 	}
 	var sample map[string]float64
 	group.Go(func() (err error) {

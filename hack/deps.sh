@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a task needs, and only those that are missing.
 #
-#   hack/deps.sh SET...     sets: generate lint run guest demo test
+#   hack/deps.sh SET...     sets: generate lint run guest demo bench test
 set -euo pipefail
 
 declare -A sets=(
@@ -10,6 +10,7 @@ declare -A sets=(
 	[run]="qemu-system-x86 qemu-utils iproute2"               # tapir run
 	[guest]="busybox-static cpio gzip"                        # hack/guest-image.sh
 	[demo]="nftables curl iputils-ping jq"                    # make demo
+	[bench]="nftables"                                        # tapir bench
 	[test]="gcc libc6-dev nftables iperf3 tcpdump ethtool iputils-ping iproute2 socat procps curl util-linux isc-dhcp-client busybox-static"
 )
 

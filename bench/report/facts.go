@@ -15,14 +15,15 @@ import (
 
 // Facts say where figures come from.
 type Facts struct {
-	Machine    string `json:"machine"` // processor model
-	Processors int    `json:"processors"`
-	MemoryMiB  uint64 `json:"memoryMiB"`
-	Kernel     string `json:"kernel"`
-	Load       string `json:"load"` // load averages before the run: what else the machine was doing
-	Governor   string `json:"governor,omitempty"`
-	Revision   string `json:"revision"` // git's, "+" where files had changed
-	Go         string `json:"go"`
+	Machine    string  `json:"machine"` // processor model
+	Processors int     `json:"processors"`
+	MemoryMiB  uint64  `json:"memoryMiB"`
+	Kernel     string  `json:"kernel"`
+	Load       string  `json:"load"` // load averages before the run: what else the machine was doing
+	Busy       float64 `json:"busy"` // share of the processors that others used before the run
+	Governor   string  `json:"governor,omitempty"`
+	Revision   string  `json:"revision"` // git's, "+" where files had changed
+	Go         string  `json:"go"`
 }
 
 // Gather collects them; what the machine doesn't tell is "unknown".

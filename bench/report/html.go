@@ -21,7 +21,8 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		*Report
 		Baselines []string
 		Charts    []chart
-	}{r, Baselines, r.charts()})
+		Busy      bool
+	}{r, Baselines, r.charts(), r.Facts.Busy > tooBusy})
 }
 
 // A chart has a bar for each datapath. Lengths are in the units of its SVG view box.

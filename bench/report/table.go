@@ -15,6 +15,9 @@ import (
 // Baselines are the datapaths that all are compared with.
 var Baselines = []string{"kubevirt-masquerade", "mirred"}
 
+// tooBusy is the share of the processors that other programs may use before figures are in doubt.
+const tooBusy = 0.1
+
 // WriteTable writes a table for each load: medians, the most telling one with its smallest and largest
 // sample, and its ratio to the baselines.
 func (r *Report) WriteTable(w io.Writer) error {
@@ -40,9 +43,13 @@ func (r *Report) WriteTable(w io.Writer) error {
 
 func (r *Report) writeFacts(w io.Writer) {
 	f := r.Facts
-	fmt.Fprintf(w, "%s, %d processors, %d MiB, Linux %s, load %s\n", f.Machine, f.Processors, f.MemoryMiB, f.Kernel, f.Load)
+	fmt.Fprintf(w, "%s, %d processors, %d MiB, Linux %s, load %s\n",
+		f.Machine, f.Processors, f.MemoryMiB, f.Kernel, f.Load)
 	fmt.Fprintf(w, "revision %s, %s, %s: %d rounds of %s in %s\n",
 		f.Revision, f.Go, r.Started.Format(time.DateTime), r.Rounds, r.Measured, r.Took.Round(time.Second))
+	if f.Busy > tooBusy {
+		fmt.Fprintf(w, "BUSY: other programs used %.0f %% of the processors before the run: quote nothing of this\n", 100*f.Busy)
+	}
 	if r.Partial != "" {
 		fmt.Fprintf(w, "PARTIAL: %s\n", r.Partial)
 	}

@@ -50,6 +50,7 @@ Progress goes to standard error. Ctrl-C ends it: what is there by then is printe
 	_, all := bench.Loads()
 	_ = cmd.RegisterFlagCompletionFunc("load", completeNames(all))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd, *out) }
+	cmd.AddCommand(benchCompareCommand(), benchCheckCommand())
 	return cmd
 }
 

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tapir-vm/tapir/bench/report"
+)
+
+func benchCompareCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "compare BEFORE.json AFTER.json",
+		Short:   "Show what changed between two runs",
+		Example: `  tapir bench compare bench/results/A.json bench/results/B.json`,
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			before, err := report.Read(args[0])
+			if err != nil {
+				return err
+			}
+			after, err := report.Read(args[1])
+			if err != nil {
+				return err
+			}
+			return report.Compare(cmd.OutOrStdout(), before, after)
+		},
+	}
+}
+
+func benchCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check RESULTS.json",
+		Short: "Hold a run to the thresholds",
+		Long: `Check compares Tapir's ratios to KubeVirt's datapath and to Kata's with two thresholds each: yellow is
+what Tapir promises, red fails the command. What is unsteady says nothing: measure on an idle machine.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := report.Read(args[0])
+			if err != nil {
+				return err
+			}
+			red, err := r.Check(cmd.OutOrStdout())
+			if err == nil && red > 0 {
+				err = fmt.Errorf("%d figures are red: tapir bench compare shows what changed since a run that was not", red)
+			}
+			return err
+		},
+	}
+}

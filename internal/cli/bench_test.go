@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tapir-vm/tapir/bench/report"
+	"github.com/tapir-vm/tapir/internal/leftovers"
+	"github.com/tapir-vm/tapir/pkg/datapath"
+)
+
+func TestBenchRefuses(t *testing.T) {
+	t.Run("datapath", func(t *testing.T) {
+		fails(t, command("bench", "--datapath", "tapir-tc,ovs"), `no datapath "ovs"`, "kubevirt-masquerade")
+	})
+	t.Run("load", func(t *testing.T) { fails(t, command("bench", "--load", "tcp"), `no load "tcp"`, "tcp-rr") })
+	t.Run("user", func(t *testing.T) { fails(t, unprivileged(command("bench", "--quick")), "root") })
+	t.Run("tool", func(t *testing.T) {
+		cmd := command("bench", "--quick")
+		cmd.Env = append(cmd.Env, "PATH=/nowhere")
+		fails(t, cmd, "nftables")
+	})
+	t.Run("results", func(t *testing.T) {
+		fails(t, command("bench", "check", "/none.json"), "/none.json")
+		fails(t, command("bench", "compare", "/none.json", "/none.json"), "/none.json")
+	})
+}
+
+// A run that is interrupted keeps what it has, marked, and leaves nothing on the host.
+func TestBenchInterrupted(t *testing.T) {
+	if _, err := datapath.Sweep(); err != nil { // makes the directories that stay
+		t.Fatal(err)
+	}
+	leftovers.Check(t)
+	results := t.TempDir()
+	p := start(t, command("bench", "--quick", "--results", results, "--datapath", "tapir-tc,mirred"))
+	p.wait(t, "number=2")
+	if code := p.end(t, syscall.SIGINT); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	kept, err := filepath.Glob(filepath.Join(results, "*-partial.json"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("kept %v, %v; want one partial run", kept, err)
+	}
+	r, err := report.Read(kept[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Partial != "interrupted" || len(r.Series) == 0 {
+		t.Errorf("partial %q with %d series", r.Partial, len(r.Series))
+	}
+}
+
+func TestBenchOutput(t *testing.T) {
+	args := []string{"bench", "--quick", "--load", "udp-out", "--datapath", "tapir-tc,mirred,kubevirt-masquerade"}
+	var r report.Report
+	document := tapir(t, append(args, "-o", "json")...)
+	if err := json.Unmarshal([]byte(document), &r); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Find("udp-out", "tapir-tc", "rate"); s == nil || len(s.Samples) != r.Rounds {
+		t.Errorf("want a sample of each of %d rounds in\n%s", r.Rounds, document)
+	}
+	if table := tapir(t, args...); !strings.Contains(table, "/ kubevirt-masquerade") {
+		t.Errorf("want ratios in\n%s", table)
+	}
+	file := filepath.Join(t.TempDir(), "r.json")
+	if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := tapir(t, "bench", "compare", file, file); !strings.Contains(got, "tapir-tc") {
+		t.Errorf("compare says\n%s", got)
+	}
+}
