@@ -9,16 +9,11 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/containernetworking/plugins/pkg/ns"
-
 	"github.com/tapir-vm/tapir/bench/lab"
 )
 
-// The kernel's connection tracking has one limit for all namespaces, which only the host's may set.
-const (
-	hostNamespace  = "/proc/1/ns/net"
-	conntrackLimit = "/proc/sys/net/netfilter/nf_conntrack_max"
-)
+// conntrackLimit is one for all namespaces; only a process in the host's may set it.
+const conntrackLimit = "/proc/sys/net/netfilter/nf_conntrack_max"
 
 var conntrackLock sync.Mutex
 
@@ -36,28 +31,21 @@ func holdConnections(network *lab.Network, connections int) error {
 	if was >= connections {
 		return nil
 	}
-	network.OnClose(func() error { return onHost(func() error { return setConntrack(was) }) })
+	network.OnClose(func() error { return setConntrack(was) })
 	return nil
 }
 
 func raiseConntrack(to int) (was int, err error) {
-	err = onHost(func() error {
-		text, err := os.ReadFile(conntrackLimit)
-		if err != nil {
-			return err
-		}
-		if was, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil || was >= to {
-			return err
-		}
-		return setConntrack(to)
-	})
-	return was, err
+	text, err := os.ReadFile(conntrackLimit)
+	if err != nil {
+		return 0, err
+	}
+	if was, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil || was >= to {
+		return was, err
+	}
+	return was, setConntrack(to)
 }
 
 func setConntrack(limit int) error {
 	return os.WriteFile(conntrackLimit, []byte(strconv.Itoa(limit)), 0)
-}
-
-func onHost(f func() error) error {
-	return ns.WithNetNSPath(hostNamespace, func(ns.NetNS) error { return f() })
 }
