@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -95,7 +96,11 @@ func (r *Report) label(s *Series) string {
 	}
 	var ratios []string
 	for _, base := range Baselines {
-		ratios = append(ratios, r.ratioCell(s.Load, s.Datapath, base, s.Name))
+		ratio := r.ratioCell(s.Load, s.Datapath, base, s.Name)
+		if _, err := strconv.ParseFloat(ratio, 64); err == nil {
+			ratio = "×" + ratio
+		}
+		ratios = append(ratios, ratio)
 	}
-	return fmt.Sprintf("%s   ×%s", Number(s.Median), strings.Join(ratios, " / ×"))
+	return Number(s.Median) + "   " + strings.Join(ratios, " / ")
 }

@@ -57,7 +57,7 @@ Progress goes to standard error. Ctrl-C ends it: what is there by then is printe
 // plan turns the flags into what to measure.
 func (o *benchOptions) plan() (bench.Plan, error) {
 	quick, full := bench.Loads()
-	p := bench.Plan{Loads: full, Rounds: 5, Duration: 1500 * time.Millisecond}
+	p := bench.Plan{Loads: full, Rounds: 5, Duration: 1200 * time.Millisecond}
 	if o.quick {
 		p = bench.Plan{Loads: quick, Rounds: 3, Duration: 400 * time.Millisecond, Quick: true}
 	}
