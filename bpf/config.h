@@ -7,7 +7,7 @@
 volatile const __u32 tap_ifindex;
 volatile const __u32 nic_ifindex;
 volatile const __u32 nic_mtu;
-volatile const __u32 lo_ifindex = 1;
+#define LO_IFINDEX 1 /* LOOPBACK_IFINDEX of net/net_namespace.h */
 
 /* A family is on when the pod NIC has a global address of it. */
 volatile const bool has_ipv4, has_ipv6;

@@ -79,5 +79,5 @@ static __always_inline int to_loopback(struct __sk_buff *skb)
 		return drop(skb, DIR_TRANSMIT, DROP_MALFORMED);
 	__builtin_memset(eth, 0, 2 * ETH_ALEN);
 	count(DIR_TRANSMIT, skb->len);
-	return bpf_redirect(lo_ifindex, BPF_F_INGRESS);
+	return bpf_redirect(LO_IFINDEX, BPF_F_INGRESS);
 }

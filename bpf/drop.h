@@ -16,7 +16,7 @@ enum drop_reason {
 	DROP_TTL_EXCEEDED = 10,      /* TTL or hop limit ran out here */
 	DROP_NO_FREE_PORT = 11,      /* the source port is the other side's and no other was to be had */
 	DROP_ICMP_TYPE = 12,         /* ICMP message that can't cross a NAT */
-	DROP_TOO_BIG = 13,           /* larger than the pod NIC's MTU and may not be fragmented */
+	DROP_TOO_BIG = 13,           /* larger than the pod NIC's MTU; nothing is fragmented here */
 	DROP_REASONS,
 };
 

@@ -2,16 +2,18 @@
 /*
  * The flow table: a cache of decisions, keyed by what both directions of a flow share on the wire. A hit that is
  * fresh and whose owner fits is the fast path. Everything else is decided here again, from (in this order)
- * contested tuples, port ownership and the port rules, and cached. TCP entries are fresh for as long as they are
+ * contested tuples, port ownership, the pod's sockets and the port rules, and cached. TCP entries are fresh for as long as they are
  * there, since a new connection shows by its SYN; others for one to two epochs.
  */
 #pragma once
 
 #include "contested.h"
 #include "ports.h"
+#include "socket.h"
 
 #define PORT_RETRIES 32
 #define PORT_MIN 1024
+#define UNCLAIMED(epoch) ((epoch) - 1) /* the owner's next packet claims the port, see owners.h */
 
 static __always_inline void key_outward(struct flow_key *key, const struct packet *p)
 {
@@ -36,6 +38,15 @@ static __always_inline void key_inward(struct flow_key *key, const struct packet
 static __always_inline bool flow_fresh(const struct flow *f, __u8 class, __u32 now)
 {
 	return class == CLASS_TCP || (__s32)(epoch_of(class, now) - epoch_of(class, f->seen)) <= 1;
+}
+
+/*
+ * Is somebody at work on this very TCP tuple? A SYN then is the owner's to answer (RFC 5961: by a challenge), not the
+ * rules' to give away: else one forged SYN would take a connection from its owner.
+ */
+static __always_inline bool flow_in_use(const struct flow *f, __u32 now)
+{
+	return f->packets[DIR_TRANSMIT] && epoch_of(CLASS_UDP, now) - epoch_of(CLASS_UDP, f->seen) <= 1;
 }
 
 /*
@@ -107,12 +118,67 @@ static __always_inline bool port_taken(struct flow_key *key, __u8 side, __u32 no
 	return owners_of(key, now) & 1 << (side == SIDE_GUEST ? SIDE_POD : SIDE_GUEST);
 }
 
+/* What a packet says about its sender's part in a flow. */
+enum intent {
+	INTENT_ANSWER,   /* SYN and ACK: the remote opened the flow, and the rules let it in */
+	INTENT_CONTINUE, /* TCP under way: whatever its translation was, it can't be another now */
+	INTENT_OPEN,     /* may be the first of its flow */
+};
+
+static __always_inline enum intent intent_of(const struct packet *p)
+{
+	if (p->class != CLASS_TCP || p->opens)
+		return INTENT_OPEN;
+	return p->accepts ? INTENT_ANSWER : INTENT_CONTINUE;
+}
+
+/*
+ * Chooses the wire port of a flow that may be new; 0 when the tuple is the other side's for certain and there's no
+ * other port. A slot may be taken by accident (owners.h): then, when no other port can be had, the own one serves.
+ */
+static __always_inline __be16 port_choose(struct flow_key *key, __u8 side, __be16 own, __u32 now)
+{
+	struct flow *f = bpf_map_lookup_elem(&flows, key);
+	bool certain = f && f->side != side;
+	struct contest *c;
+	__be16 wire;
+
+	if (f && f->side == side && f->port == own)
+		return own; /* the remote opened it */
+	wire = port_allocate(key, side, own, now);
+	if (wire)
+		return wire;
+	/* Two CPUs with the same new flow: the other one's translation serves both. */
+	key->local_port = own;
+	c = contested_find(key, side, now);
+	if (c)
+		return c->port;
+	return certain ? 0 : own;
+}
+
+/*
+ * The wire port of what proves nothing about its flow and changes nothing: a reset, or a complaint about a packet. -1
+ * when the flow is the other side's: it is not this side's to end.
+ */
+__noinline int flow_wire_port(struct flow_key *key, __u32 side, __u32 now)
+{
+	struct contest *c;
+	struct flow *f;
+
+	if (!key)
+		return -1;
+	c = contested_find(key, side, now);
+	if (c)
+		return c->port;
+	f = bpf_map_lookup_elem(&flows, key);
+	return f && f->side != side ? -1 : key->local_port;
+}
+
 /*
  * The slow path of what leaves: the wire port for a packet of this side, -1 when there is none. On return key is
- * that of the flow on the wire. The side may keep its port unless the other side has used it towards this
- * remote end; a flow that is known to be ours all the same (the remote opened it) keeps it too, but is written down.
+ * that of the flow on the wire. The side may keep its port unless the other side has used it towards this remote end.
  */
-__noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 claims, __u32 now)
+__noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 intent, __u32 now)
 {
 	if (!key)
 		return -1;
@@ -120,7 +186,7 @@ __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 clai
 	__u8 class = class_of_key(key);
 	__be16 own = key->local_port, wire = own;
 	struct contest *c = contested_find(key, side, now);
-	struct flow *f;
+	__u32 epoch = epoch_of(class, now);
 
 	if (c) {
 		wire = c->port;
@@ -129,35 +195,22 @@ __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 clai
 		c = contested_find(key, 0, now);
 		if (c)
 			c->seen = now;
-	} else if (claims && class != CLASS_OTHER && port_taken(key, side, now)) {
-		f = bpf_map_lookup_elem(&flows, key);
-		if (f && f->side == side && f->port == own) {
-			contested_put(key, side, own, own, now);
-		} else {
-			wire = port_allocate(key, side, own, now);
-			if (!wire) {
-				/* Two CPUs with the same new flow: the other one's translation serves both. */
-				key->local_port = own;
-				c = contested_find(key, side, now);
-				if (!c)
-					return -1;
-				wire = c->port;
-			}
-		}
+	} else if (intent == INTENT_OPEN && class != CLASS_OTHER && port_taken(key, side, now)) {
+		wire = port_choose(key, side, own, now);
+		if (!wire && own)
+			return -1;
 		key->local_port = wire;
 	}
-	if (claims) {
-		__u32 epoch = epoch_of(class, now);
-
+	/* Servers' flows follow from the rules: claiming for each of them would only fill the slots. */
+	if (intent != INTENT_ANSWER || port_rule(class, wire) != side || owners_of(key, now))
 		if (!owner_claim(key, side, now))
-			epoch--;
-		flow_store(key, side, own, epoch, now);
-	}
+			epoch = UNCLAIMED(epoch);
+	flow_store(key, side, own, epoch, now);
 	return wire;
 }
 
 /* Whose a packet on this wire port is, when the flow table does not say; own is that side's port. */
-static __always_inline __u8 flow_owner(struct flow_key *key, bool opens, __u32 now, __be16 *own)
+static __always_inline __u8 flow_owner(struct __sk_buff *skb, struct flow_key *key, bool opens, __u32 now, __be16 *own)
 {
 	__u8 class = class_of_key(key), rule = port_rule(class, key->local_port);
 	struct contest *c;
@@ -173,14 +226,13 @@ static __always_inline __u8 flow_owner(struct flow_key *key, bool opens, __u32 n
 		return c->side;
 	}
 	owners = owners_of(key, now);
-	/*
-	 * Both use the port. The side that came second did so because the rules gave it a connection from outside,
-	 * and these are written down as contested; so this one is the first side's, which the rules don't favour.
-	 */
-	if (owners == (1 << SIDE_GUEST | 1 << SIDE_POD))
-		return rule == SIDE_GUEST ? SIDE_POD : SIDE_GUEST;
+	if (owners == 1 << SIDE_POD)
+		return SIDE_POD;
+	/* A slot may have been taken by accident, or given back after a long silence; the pod's sockets are certain. */
+	if (class <= CLASS_UDP && pod_socket(skb, key, owners & 1 << SIDE_POD))
+		return SIDE_POD;
 	if (owners)
-		return owners == 1 << SIDE_GUEST ? SIDE_GUEST : SIDE_POD;
+		return SIDE_GUEST;
 	/* Nobody asked: an answer to a ping that the guest didn't send is noise for the pod's stack to ignore. */
 	return class == CLASS_ICMP && key->local_port ? SIDE_POD : rule;
 }
@@ -189,16 +241,16 @@ static __always_inline __u8 flow_owner(struct flow_key *key, bool opens, __u32 n
  * The slow path of what arrives: side << 16 | its own port. Caches what belongs to the guest, and what the rules
  * give to the pod on a port that the guest has used, so that the pod's answer keeps that port.
  */
-__noinline int flow_resolve_inward(struct flow_key *key, __u32 opens, __u32 now)
+__noinline int flow_resolve_inward(struct __sk_buff *skb, struct flow_key *key, __u32 opens, __u32 now)
 {
 	if (!key)
 		return 0;
 
 	__u8 class = class_of_key(key);
 	__be16 own;
-	__u8 side = flow_owner(key, opens, now, &own);
+	__u8 side = flow_owner(skb, key, opens, now, &own);
 
 	if (side == SIDE_GUEST || owners_of(key, now) & 1 << SIDE_GUEST)
-		flow_store(key, side, own, epoch_of(class, now) - 1, now);
+		flow_store(key, side, own, UNCLAIMED(epoch_of(class, now)), now);
 	return side << 16 | own;
 }

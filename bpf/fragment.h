@@ -3,11 +3,11 @@
  * Fragments after the first carry no ports. Those that leave need none, since only their addresses change. For
  * those that arrive, the first fragment's decision is kept by (source, destination, id, and in IPv4 protocol). One that
  * overtakes its first goes to guest and pod both: each stack waits for a first fragment, only the right one gets it.
+ * An entry holds for as long as stacks wait (RFC 791, RFC 8200: up to a minute), since ids come round again.
  */
 #pragma once
 
-#include "maps.h"
-#include "packet.h"
+#include "owners.h"
 
 static __always_inline void fragment_key(struct frag_key *key, const struct packet *p)
 {
@@ -21,21 +21,22 @@ static __always_inline void fragment_key(struct frag_key *key, const struct pack
 
 static __always_inline void fragment_remember(const struct packet *p, __u32 side)
 {
+	__u32 value = epoch_of(CLASS_ICMP, clock_now()) << 2 | side;
 	struct frag_key key;
 
 	if (p->frag != FRAG_FIRST)
 		return;
 	fragment_key(&key, p);
-	bpf_map_update_elem(&fragments, &key, &side, BPF_ANY);
+	bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
 }
 
 /* SIDE_NONE: its first fragment hasn't been here. */
 static __always_inline __u32 fragment_side(const struct packet *p)
 {
+	__u32 epoch = epoch_of(CLASS_ICMP, clock_now()) << 2 >> 2, *value;
 	struct frag_key key;
-	__u32 *side;
 
 	fragment_key(&key, p);
-	side = bpf_map_lookup_elem(&fragments, &key);
-	return side ? *side : SIDE_NONE;
+	value = bpf_map_lookup_elem(&fragments, &key);
+	return value && epoch - (*value >> 2) <= 1 ? *value & 3 : SIDE_NONE;
 }

@@ -18,11 +18,11 @@ __noinline int guest_out_error(struct __sk_buff *skb, const struct packet *p)
 		return drop(skb, DIR_TRANSMIT, DROP_MALFORMED);
 	r.src = q.src;
 	key_inward(&key, &q);
-	wire = flow_resolve_outward(&key, SIDE_GUEST, false, clock_now());
-	if (wire >= 0) {
-		r.old_port = q.dport;
-		r.new_port = wire;
-	}
+	wire = flow_wire_port(&key, SIDE_GUEST, clock_now());
+	if (wire < 0)
+		return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);
+	r.old_port = q.dport;
+	r.new_port = wire;
 	err = rewrite_quoted(skb, p, &q, &r);
 	if (err)
 		return drop(skb, DIR_TRANSMIT, err);
@@ -40,9 +40,9 @@ static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, co
 	int err;
 
 	if (p->ttl <= 1)
-		return ttl_exceeded(skb, p, &f->gateway, tap_ifindex, DIR_TRANSMIT);
+		return reply_error(skb, p, DROP_TTL_EXCEEDED, DIR_TRANSMIT);
 	if (!fits(skb, p))
-		return too_big(skb, p, &f->gateway);
+		return reply_error(skb, p, DROP_TOO_BIG, DIR_TRANSMIT);
 	if (p->icmp_error)
 		return guest_out_error(skb, p);
 	if (p->class == CLASS_ICMP && p->frag != FRAG_LATER && !icmp_is_query(p->icmp_type, p->ipv6) &&
@@ -53,7 +53,8 @@ static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, co
 		flow = bpf_map_lookup_elem(&flows, &key);
 		if (!flow || flow->side != SIDE_GUEST || flow->port != p->sport ||
 		    flow->epoch != epoch_of(p->class, now)) {
-			int wire = flow_resolve_outward(&key, SIDE_GUEST, !p->resets, now);
+			int wire = p->resets ? flow_wire_port(&key, SIDE_GUEST, now) :
+					       flow_resolve_outward(&key, SIDE_GUEST, intent_of(p), now);
 
 			if (wire < 0)
 				return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);

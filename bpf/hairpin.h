@@ -46,7 +46,7 @@ __noinline int hairpin(struct __sk_buff *skb, const struct packet *p)
 			return PASS;
 	}
 	if (p->ttl <= 1)
-		return ttl_exceeded(skb, p, &f->gateway, tap_ifindex, DIR_TRANSMIT);
+		return reply_error(skb, p, DROP_TTL_EXCEEDED, DIR_TRANSMIT);
 	r = (struct rewrite){.src = constant(&f->pod), .dst = constant(&f->guest), .routed = true};
 	err = rewrite(skb, p, &r);
 	if (err)

@@ -5,46 +5,18 @@
  */
 #pragma once
 
-/* Is there a pod socket connected from 127.0.0.1:remote_port to 127.0.0.1:local_port (or the same on ::1)? */
-static __always_inline bool loopback_socket(struct __sk_buff *skb, const struct flow_key *key)
-{
-	struct bpf_sock_tuple t = {};
-	struct bpf_sock *sk;
-	__u32 size;
-	bool found;
-
-	if (key->ipv6) {
-		union addr loopback = constant(&family6.loopback);
-
-		__builtin_memcpy(t.ipv6.saddr, &loopback, sizeof(loopback));
-		__builtin_memcpy(t.ipv6.daddr, &loopback, sizeof(loopback));
-		t.ipv6.sport = key->local_port;
-		t.ipv6.dport = key->remote_port;
-		size = sizeof(t.ipv6);
-	} else {
-		t.ipv4.saddr = t.ipv4.daddr = family4.loopback.word[0];
-		t.ipv4.sport = key->local_port;
-		t.ipv4.dport = key->remote_port;
-		size = sizeof(t.ipv4);
-	}
-	if (key->proto == IPPROTO_TCP)
-		sk = bpf_sk_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
-	else if (key->proto == IPPROTO_UDP)
-		sk = bpf_sk_lookup_udp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
-	else
-		return false;
-	if (!sk)
-		return false;
-	found = sk->dst_port == key->local_port; /* 0 in listening and unconnected sockets */
-	bpf_sk_release(sk);
-	return found;
-}
-
+/*
+ * The flow table forgot: is it an answer to a pod process all the same? Only on ports that the rules give to the
+ * guest, or it could speak into connections between pod processes.
+ */
 __noinline int loopback_restore(struct __sk_buff *skb, struct flow_key *key, __u32 now)
 {
 	if (!key)
 		return false;
-	if (!loopback_socket(skb, key))
+	union addr lo = constant(&family_of(key->ipv6)->loopback);
+
+	if (port_rule(class_of_key(key), key->local_port) != SIDE_GUEST ||
+	    !socket_holds(skb, key->proto, key->ipv6, &lo, key->local_port, &lo, key->remote_port, false))
 		return false;
 	flow_store(key, SIDE_LOOPBACK, key->local_port, 0, now);
 	return true;

@@ -46,7 +46,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, FRAGMENT_ENTRIES);
 	__type(key, struct frag_key);
-	__type(value, __u32); /* enum side */
+	__type(value, __u32); /* epoch << 2 | enum side */
 } fragments SEC(".maps");
 
 struct {

@@ -16,8 +16,8 @@
  * the flow table holds (flow.h) can be lost at any moment. What can't be derived again is kept apart: which side
  * used a port (owners.h), and the rare tuples where both want the same one (contested.h).
  *
- * The pod's stack sees of the guest only what is meant for the gateway: ARP, neighbour discovery, DHCP, pings to
- * the gateway. tapir_nic_out watches the pod's own connections, so that their answers are not taken for the guest's.
+ * The pod's stack sees of the guest what is meant for it: ARP, neighbour discovery, DHCP, pings to the gateway,
+ * multicast, and undeclared ports of the pod's address. tapir_nic_out watches the pod's own connections, so that their answers are not taken for the guest's.
  *
  * Any mix of old and new programs of one NIC is correct, since they share all state through the pinned maps:
  * links may be replaced one by one under traffic.

@@ -27,7 +27,7 @@ __noinline int nic_in_error(struct __sk_buff *skb, const struct packet *p)
 		side = flow->side;
 		r.new_port = flow->port;
 	} else {
-		side = flow_owner(&key, false, now, &r.new_port);
+		side = flow_owner(skb, &key, false, now, &r.new_port);
 	}
 	r.src = q.src;
 	r.dst = q.dst;
@@ -111,13 +111,13 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 		return PASS;
 
 	key_inward(&key, &p);
-	if (!p.opens)
+	if (!p.opens || p.class == CLASS_TCP)
 		flow = bpf_map_lookup_elem(&flows, &key);
-	if (flow && flow_fresh(flow, p.class, now)) {
+	if (flow && (p.opens ? flow_in_use(flow, now) : flow_fresh(flow, p.class, now))) {
 		side = flow->side;
 		r.new_port = flow->port;
 	} else {
-		__u32 resolved = flow_resolve_inward(&key, p.opens, now);
+		__u32 resolved = flow_resolve_inward(skb, &key, p.opens, now);
 
 		side = resolved >> 16;
 		r.new_port = resolved;
@@ -137,7 +137,9 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 		return err ? drop(skb, DIR_RECEIVE, err) : PASS;
 	}
 	if (p.ttl <= 1)
-		return ttl_exceeded(skb, &p, &f->pod, nic_ifindex, DIR_RECEIVE);
+		return reply_error(skb, &p, DROP_TTL_EXCEEDED, DIR_RECEIVE);
+	if (!fits(skb, &p))
+		return reply_error(skb, &p, DROP_TOO_BIG, DIR_RECEIVE);
 	err = rewrite(skb, &p, &r);
 	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
 }
@@ -145,8 +147,8 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 SEC("tc")
 int tapir_nic_in(struct __sk_buff *skb)
 {
-	/* Broadcast, multicast and what is for another host is none of ours. */
-	if (skb->pkt_type != PACKET_HOST)
+	/* Broadcast, multicast, another VLAN's and what is for another host is none of ours. */
+	if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
 		return PASS;
 	if (has_ipv4 && skb->protocol == bpf_htons(ETH_P_IP))
 		return nic_in_ip(skb, false);

@@ -26,7 +26,8 @@ static __always_inline int nic_out_ip(struct __sk_buff *skb, const bool ipv6)
 		flow_touch(flow, DIR_TRANSMIT, skb->len, now);
 		return PASS;
 	}
-	wire = flow_resolve_outward(&key, SIDE_POD, !p.resets, now);
+	wire = p.resets ? flow_wire_port(&key, SIDE_POD, now) :
+			  flow_resolve_outward(&key, SIDE_POD, intent_of(&p), now);
 	if (wire < 0)
 		return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);
 	flow = bpf_map_lookup_elem(&flows, &key);

@@ -43,6 +43,7 @@ struct packet {
 	__u8 l4_len; /* of the transport header, options included; 0 where it isn't known */
 	bool ipv6;
 	bool opens;      /* TCP SYN without ACK, or an ICMP query: judged by the port rules alone */
+	bool accepts;    /* TCP SYN and ACK */
 	bool resets;     /* TCP RST: proves nothing about who owns a port */
 	bool icmp_error; /* carries the packet that caused it */
 };
@@ -153,6 +154,7 @@ static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, 
 		if (l4 + sizeof(*tcp) > end)
 			return DROP_MALFORMED;
 		p->opens = tcp->syn && !tcp->ack;
+		p->accepts = tcp->syn && tcp->ack;
 		p->resets = tcp->rst;
 		p->l4_len = tcp->doff * 4;
 	}

@@ -6,6 +6,8 @@
 #include "hairpin.h"
 #include "loopback_return.h"
 
+#define LINK_LOCAL_PAUSE 32 /* clock units: 2 s at 1000 Hz, 8 s at 250 Hz */
+
 static __always_inline __u64 mac_of(const __u8 *mac)
 {
 	__u64 value = 0;
@@ -69,12 +71,34 @@ static __always_inline bool is_group(const union addr *a, const bool ipv6)
 	       a->word[0] == (family4.prefix.word[0] | ~family4.mask.word[0]);
 }
 
+/*
+ * A guest has one link-local address at a time. Another one (it booted another system) is believed, but only every few
+ * seconds: each makes an entry in a neighbour table that all the node's pods share.
+ */
+static __always_inline bool link_local_allowed(const union addr *a)
+{
+	struct nic_state *s = state_of();
+	__u32 now = clock_now();
+
+	if (!s)
+		return false;
+	if (s->guest_link_local == a->half[1])
+		return true;
+	if (s->guest_link_local && now - s->link_local_since < LINK_LOCAL_PAUSE)
+		return false;
+	s->guest_link_local = a->half[1];
+	s->link_local_since = now;
+	return true;
+}
+
 /* Sources that a host without an address has: DHCP, duplicate address detection, link-local discovery. */
 static __always_inline bool is_unconfigured(const struct packet *p, const bool ipv6)
 {
 	if (ipv6)
 		return (!p->src.half[0] && !p->src.half[1] && is_group(&p->dst, true)) ||
-		       (is_link_local(&p->src) && (is_link_local(&p->dst) || is_group(&p->dst, true)));
+		       (is_link_local(&p->src) && link_local_allowed(&p->src) &&
+			(is_link_local(&p->dst) || is_group(&p->dst, true) ||
+			 addr_equal(&p->dst, &family6.gateway, true)));
 	return !p->src.word[0] && p->dst.word[0] == 0xffffffff && p->class == CLASS_UDP &&
 	       p->dport == bpf_htons(67);
 }

@@ -88,6 +88,9 @@ struct nic_state {
 	__u64 guest_mac;  /* low 6 bytes in wire order; 0: not learnt yet */
 	__u32 ports_only; /* 0: every port is the guest's; 1: those in the bank are */
 	__u32 bank;       /* which half of the ports map holds: 0 or 1 */
+	__u64 guest_link_local; /* interface identifier of the guest's link-local address; 0: none seen */
+	__u32 link_local_since; /* clock */
+	__u32 pad;
 };
 
 /* Constants of one address family, in .rodata. */

@@ -63,6 +63,7 @@ func TestPacketContestedFull(t *testing.T) {
 		r.tapIn(t, free).toOutside(free.from(f.pod).hop())
 		pods := packet(tcpSYN, f.pod, f.remote, 8080, 50000)
 		r.nicOut(t, pods).passes()
+		r.evict(t)
 		open := packet(tcpSYN, f.remote, f.pod, 50000, 8080)
 		r.nicIn(t, open).toGuest(open.to(f.guest).hop())
 		accept := packet(tcpSYNACK, f.guest, f.remote, 8080, 50000)
@@ -83,6 +84,8 @@ func TestPacketContestedAges(t *testing.T) {
 			r.tapIn(t, guests).toOutside(wire.hop())
 			r.nicOut(t, guests.from(f.pod)).passes()
 		}
+		r.evict(t)
+		r.nicIn(t, wire.answer()).toGuest(guests.answer().hop())
 		r.age(t, 2)
 		r.evict(t)
 		r.tapIn(t, guests).toOutside(guests.from(f.pod).hop())

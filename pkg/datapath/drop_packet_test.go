@@ -149,10 +149,13 @@ func dropCases() map[masqueradeDropReason][]dropCase {
 		},
 		masqueradeDropReasonDROP_NO_FREE_PORT: {
 			{name: "guest, all ports are the pod's", feed: func(t *testing.T, r *rig, f addressFamily) result {
+				r.nicOut(t, packet(udp, f.pod, f.remote, 40000, 53)).passes()
 				r.ownEverything(t, masqueradeSideSIDE_POD)
 				return r.tapIn(t, packet(udp, f.guest, f.remote, 40000, 53))
 			}},
 			{name: "pod, all ports are the guest's", feed: func(t *testing.T, r *rig, f addressFamily) result {
+				opens := packet(tcpSYN, f.guest, f.remote, 40000, 53)
+				r.tapIn(t, opens).toOutside(opens.from(f.pod).hop())
 				r.ownEverything(t, masqueradeSideSIDE_GUEST)
 				return r.nicOut(t, packet(tcpSYN, f.pod, f.remote, 40000, 53))
 			}},

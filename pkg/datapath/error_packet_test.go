@@ -172,9 +172,12 @@ func TestPacketErrorRemapped(t *testing.T) {
 				want := q.complains(t, portUnreachable, f, wire.answer().lives(9)).from(f.pod).to(f.remote).hop()
 				r.tapIn(t, in).toOutside(want)
 
-				r, guests = newRig(t, rigConfig{}), q.packet(f)
-				r.tapIn(t, guests).toOutside(guests.from(f.pod).hop())
-				wire = r.podRemapped(t, pods)
+				r, guests, opens = newRig(t, rigConfig{}), q.packet(f), q.packet(f)
+				if strings.HasPrefix(name, "TCP") {
+					opens = guests.as(tcpSYN)
+				}
+				r.tapIn(t, opens).toOutside(opens.from(f.pod).hop())
+				wire = r.podRemapped(t, opens.from(f.pod)).as(q.kind)
 				for range 2 {
 					in := q.complains(t, portUnreachable, f, wire.lives(9))
 					r.nicIn(t, in).passesAs(q.complains(t, portUnreachable, f, pods.lives(9)))

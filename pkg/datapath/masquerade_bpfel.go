@@ -138,10 +138,13 @@ type masqueradeFragKey struct {
 }
 
 type masqueradeNicState struct {
-	_         structs.HostLayout
-	GuestMac  uint64
-	PortsOnly uint32
-	Bank      uint32
+	_              structs.HostLayout
+	GuestMac       uint64
+	PortsOnly      uint32
+	Bank           uint32
+	GuestLinkLocal uint64
+	LinkLocalSince uint32
+	Pad            uint32
 }
 
 type masqueradeSide uint32
@@ -180,7 +183,6 @@ const (
 	masqueradeVarKeepDropReason = "keep_drop_reason"
 	masqueradeVarKeepEvent      = "keep_event"
 	masqueradeVarKeepSide       = "keep_side"
-	masqueradeVarLoIfindex      = "lo_ifindex"
 	masqueradeVarNicIfindex     = "nic_ifindex"
 	masqueradeVarNicMtu         = "nic_mtu"
 	masqueradeVarTapIfindex     = "tap_ifindex"
@@ -263,7 +265,6 @@ type masqueradeVariableSpecs struct {
 	KeepDropReason *ebpf.VariableSpec `ebpf:"keep_drop_reason"`
 	KeepEvent      *ebpf.VariableSpec `ebpf:"keep_event"`
 	KeepSide       *ebpf.VariableSpec `ebpf:"keep_side"`
-	LoIfindex      *ebpf.VariableSpec `ebpf:"lo_ifindex"`
 	NicIfindex     *ebpf.VariableSpec `ebpf:"nic_ifindex"`
 	NicMtu         *ebpf.VariableSpec `ebpf:"nic_mtu"`
 	TapIfindex     *ebpf.VariableSpec `ebpf:"tap_ifindex"`
@@ -327,7 +328,6 @@ type masqueradeVariables struct {
 	KeepDropReason *ebpf.Variable `ebpf:"keep_drop_reason"`
 	KeepEvent      *ebpf.Variable `ebpf:"keep_event"`
 	KeepSide       *ebpf.Variable `ebpf:"keep_side"`
-	LoIfindex      *ebpf.Variable `ebpf:"lo_ifindex"`
 	NicIfindex     *ebpf.Variable `ebpf:"nic_ifindex"`
 	NicMtu         *ebpf.Variable `ebpf:"nic_mtu"`
 	TapIfindex     *ebpf.Variable `ebpf:"tap_ifindex"`

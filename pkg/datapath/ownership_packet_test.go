@@ -154,11 +154,11 @@ func TestPacketResetClaimsNothing(t *testing.T) {
 			t.Errorf("flows %+v", flows)
 		}
 
-		// Nor does it end a claim: the pod refuses what is the guest's, as it may while ports change.
+		// Nor does it end the other side's flow: the pod refuses what is the guest's, as it may while ports change.
 		syn := packet(tcpSYN, f.guest, f.remote, 40000, 80)
 		r.tapIn(t, syn).toOutside(syn.from(f.pod).hop())
 		reset := packet(tcpRST, f.pod, f.remote, 40000, 80)
-		r.nicOut(t, reset).passes()
+		r.nicOut(t, reset).isDropped(masqueradeDropReasonDROP_NO_FREE_PORT)
 		answer := packet(tcpSYNACK, f.remote, f.pod, 80, 40000)
 		r.nicIn(t, answer).toGuest(answer.to(f.guest).hop())
 	})
@@ -192,18 +192,23 @@ func TestPacketStaleFlow(t *testing.T) {
 	})
 }
 
-// A SYN opens a connection anew, whatever the table holds: the port rules say whose.
+// A SYN on a tuple that its owner is at work on is the owner's to answer; else one forged SYN would take a connection from
+// it. Any other opens a connection anew, whatever the table holds: the port rules say whose.
 func TestPacketSYNIsJudgedAnew(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f addressFamily) {
 		r := newRig(t, rigConfig{})
 		guests := packet(tcpSYN, f.guest, f.remote, 40000, 80)
 		syn := packet(tcpSYN, f.remote, f.pod, 80, 40000)
 		r.nicOut(t, guests.from(f.pod)).passes()
+		r.nicIn(t, syn).passes()
+		r.evict(t)
 		r.nicIn(t, syn).toGuest(syn.to(f.guest).hop())
 
 		r.reset(t)
 		r.set(t, declared, guestMAC)
 		r.tapIn(t, guests).toOutside(guests.from(f.pod).hop())
+		r.nicIn(t, syn).toGuest(syn.to(f.guest).hop())
+		r.evict(t)
 		r.nicIn(t, syn).passes()
 
 		// Ports that change apply to new connections, not to those there are.
