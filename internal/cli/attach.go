@@ -60,7 +60,6 @@ func (o *attachOptions) attach(cmd *cobra.Command, out format) error {
 	if err != nil {
 		return err
 	}
-	sweep(cmd)
 	return errors.Join(printNIC(cmd, nic, out), nic.Close())
 }
 

@@ -76,7 +76,6 @@ func (o *attachOptions) attachAndServe(cmd *cobra.Command, out format) (err erro
 	if err := printNIC(cmd, nic, out); err != nil {
 		return err
 	}
-	sweep(cmd)
 	fmt.Fprintln(cmd.ErrOrStderr(), "serving addresses to the guest; Ctrl-C ends that, the datapath stays")
 	return servers.Serve(ctx)
 }

@@ -7,12 +7,11 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/tapir-vm/tapir/pkg/datapath"
 	"github.com/tapir-vm/tapir/pkg/standalone"
 )
 
-// sweep removes pods and datapaths of machines whose directory was deleted by hand. That isn't what the user
-// asked for: when it fails, it can wait.
+// sweep removes pods of machines whose directory was deleted by hand; their datapaths go with the next one that is
+// attached. That isn't what the user asked for: when it fails, it can wait.
 func sweep(ctx context.Context, log *slog.Logger) {
 	swept, err := standalone.Sweep(ctx, func(p *standalone.Pod) bool {
 		path, err := homePath(p.Name)
@@ -24,11 +23,7 @@ func sweep(ctx context.Context, log *slog.Logger) {
 	for _, pod := range swept {
 		log.Info("a pod that had no VM any more is removed", "pod", pod)
 	}
-	datapaths, e := datapath.Sweep()
-	for _, nic := range datapaths {
-		log.Info("a datapath whose pod was deleted is removed", "nic", nic)
-	}
-	if err := then(err, e); err != nil {
-		log.Warn("what deleted VMs have left can't be removed", "error", err)
+	if err != nil {
+		log.Warn("pods that have no VM any more can't be removed", "error", err)
 	}
 }
