@@ -49,6 +49,7 @@ var complaints = map[string]kind{
 	"TTL exceeded":      ttlExceeded,
 	"reassembly failed": complaint(11, 1, 3, 1, 0),
 	"parameter problem": complaint(12, 0, 4, 1, 0),
+	"source quench":     complaint(4, 0, 1, 0, 0), // IPv4's alone; IPv6: no route
 }
 
 // complains makes an ICMP error of whoever says so about a packet.

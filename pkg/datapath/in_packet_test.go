@@ -53,6 +53,21 @@ func TestPacketFromOutsideByRules(t *testing.T) {
 	})
 }
 
+// Other ports take the place of those that were declared, on whichever bank of the map they come to stand.
+func TestPacketFromOutsideByNewRules(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{})
+		for i := range 4 {
+			port := 100 + i
+			r.set(t, []Port{{Protocol: "tcp", Port: uint16(port)}, {Protocol: "udp", Port: 47}}, nil)
+			now, before := packet(tcpSYN, f.remote, f.pod, 50000, port), packet(tcpSYN, f.remote, f.pod, 50000, port-1)
+			r.nicIn(t, now).toGuest(now.to(f.guest).hop())
+			r.nicIn(t, before).passes()
+			r.nicIn(t, packet(raw(47), f.remote, f.pod, 0, 0)).passes() // a protocol has no port of its number
+		}
+	})
+}
+
 // An answer to a ping that the guest didn't send is noise, and the pod's stack knows what to do with it.
 func TestPacketFromOutsideUnaskedAnswer(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f addressFamily) {
