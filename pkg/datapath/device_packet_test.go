@@ -210,6 +210,16 @@ func TestPacketPartialChecksum(t *testing.T) {
 					t.Errorf("got\n%swant\n%s", hex.Dump(got), hex.Dump(want))
 				}
 
+				// Also that of an ICMP error which quotes it.
+				d.sendPartial(t, in.lives(1))
+				reply := lookAt(readFrame(t, d.guest), atIP, in.ipv6(), false)
+				if !reply.isError() || reply.src() != f.gateway {
+					t.Fatalf("got\n%swant an ICMP error", hex.Dump(reply.frame))
+				}
+				if !reply.valid() {
+					t.Errorf("ICMP error with a wrong checksum\n%s", hex.Dump(reply.frame))
+				}
+
 				taken := in.ports(41000, 80)
 				if name == "TCP" {
 					taken = taken.as(tcpSYN)

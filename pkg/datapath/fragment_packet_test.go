@@ -87,6 +87,22 @@ func TestPacketFragmentsOfWhich(t *testing.T) {
 	})
 }
 
+// Ids come round again: a first fragment speaks for its own datagram, not for one minutes later.
+func TestPacketFragmentsAge(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{})
+		r.set(t, declared, nil)
+		first, later := long(udp, f).ports(50000, 22).fragments(t, 64)[0], long(udp, f).fragments(t, 64)[1]
+		r.nicIn(t, first).passes()
+		r.age(t, 1)
+		r.nicIn(t, later).passes()
+		r.age(t, 1)
+		if n := r.nicIn(t, later).counters.FragmentsEarly; n != 1 {
+			t.Errorf("%d fragments without a first counted, want 1", n)
+		}
+	})
+}
+
 // A fragment that overtakes its first goes to both: the pod's stack gets it with its own address, the guest a copy.
 func TestPacketFragmentsOutOfOrder(t *testing.T) {
 	guest, err := openRigTap(t)

@@ -3,8 +3,6 @@
 package datapath
 
 import (
-	"net"
-	"net/netip"
 	"testing"
 )
 
@@ -95,7 +93,7 @@ func TestPacketLoopbackAfterEviction(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f addressFamily) {
 		for network, k := range map[string]kind{"tcp": tcpACK, "udp": udp} {
 			t.Run(network, func(t *testing.T) {
-				client, server := connectLoopback(t, network, f.loopback)
+				client, server := connect(t, network, f.loopback, f.loopback)
 				answer := packet(k, f.guest, f.gateway, server, client)
 				r := newRig(t, rigConfig{})
 				r.tapIn(t, answer).toLoopback(answer.from(f.loopback).to(f.loopback))
@@ -109,34 +107,6 @@ func TestPacketLoopbackAfterEviction(t *testing.T) {
 			})
 		}
 	})
-}
-
-// connectLoopback opens a socket in the pod that is connected over loopback, and returns the ports of its ends.
-func connectLoopback(t *testing.T, network string, loopback netip.Addr) (client, server int) {
-	t.Helper()
-	at := netip.AddrPortFrom(loopback, 0).String()
-	var peer string
-	if network == "tcp" {
-		l, err := net.Listen("tcp", at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		peer = l.Addr().String()
-	} else {
-		l, err := net.ListenPacket("udp", at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		peer = l.LocalAddr().String()
-	}
-	c, err := net.Dial(network, peer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return int(netip.MustParseAddrPort(c.LocalAddr().String()).Port()), int(netip.MustParseAddrPort(peer).Port())
 }
 
 // Either end complains about what the other sent: it is told in the terms that it knows.

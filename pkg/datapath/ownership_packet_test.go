@@ -136,6 +136,52 @@ func TestPacketOwnershipWords(t *testing.T) {
 	})
 }
 
+// The connections of a server follow from the port rules, and claim nothing as long as nobody else has the slot.
+func TestPacketServerClaimsNothing(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{})
+		r.set(t, declared, nil)
+		guests, pods := packet(tcpSYN, f.remote, f.pod, 50000, 8080), packet(tcpSYN, f.remote, f.pod, 50000, 22)
+		r.nicIn(t, guests).toGuest(guests.to(f.guest).hop())
+		accept := packet(tcpSYNACK, f.guest, f.remote, 8080, 50000)
+		r.tapIn(t, accept).toOutside(accept.from(f.pod).hop())
+		r.nicIn(t, pods).passes()
+		r.nicOut(t, pods.answer().as(tcpSYNACK)).passes()
+		r.eachOwnerWord(t, func(_ uint8, word uint64) uint64 {
+			if word != 0 {
+				t.Errorf("owner word %#x", word)
+			}
+			return word
+		})
+	})
+}
+
+// A TCP connection that is under way goes on with the port it has, whoever uses the slot.
+func TestPacketUnderWayKeepsPort(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		for _, k := range []kind{tcpSYNACK, tcpACK, tcpRST} {
+			r := newRig(t, rigConfig{})
+			d := packet(k, f.guest, f.remote, 40000, 80)
+			r.ownEverything(t, masqueradeSideSIDE_POD)
+			r.tapIn(t, d).toOutside(d.from(f.pod).hop())
+			r.reset(t)
+			r.set(t, nil, guestMAC)
+			r.ownEverything(t, masqueradeSideSIDE_GUEST)
+			r.nicOut(t, d.from(f.pod)).passes()
+		}
+	})
+}
+
+// Without certainty that a port is the other side's, a flow that gets no other keeps its own.
+func TestPacketAllPortsTaken(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{})
+		r.ownEverything(t, masqueradeSideSIDE_POD)
+		d := packet(udp, f.guest, f.remote, 40000, 53)
+		r.tapIn(t, d).toOutside(d.from(f.pod).hop())
+	})
+}
+
 // A reset answers anything: it proves nothing about who has a port.
 func TestPacketResetClaimsNothing(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f addressFamily) {
@@ -159,6 +205,11 @@ func TestPacketResetClaimsNothing(t *testing.T) {
 		r.tapIn(t, syn).toOutside(syn.from(f.pod).hop())
 		reset := packet(tcpRST, f.pod, f.remote, 40000, 80)
 		r.nicOut(t, reset).isDropped(masqueradeDropReasonDROP_NO_FREE_PORT)
+		pods := packet(udp, f.pod, f.remote, 40000, 53)
+		r.nicOut(t, pods).passes()
+		complaint := packet(portUnreachable, f.guest, f.remote, 0, 0)
+		complaint.data = pods.answer().to(f.guest).bytes(t)
+		r.tapIn(t, complaint).isDropped(masqueradeDropReasonDROP_NO_FREE_PORT)
 		answer := packet(tcpSYNACK, f.remote, f.pod, 80, 40000)
 		r.nicIn(t, answer).toGuest(answer.to(f.guest).hop())
 	})

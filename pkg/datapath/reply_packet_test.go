@@ -64,6 +64,8 @@ func TestPacketReplyRate(t *testing.T) {
 	}
 	r.tapIn(t, in).isDropped(masqueradeDropReasonDROP_TTL_EXCEEDED)
 	r.tapIn(t, sized(in.lives(64), 1501)).isDropped(masqueradeDropReasonDROP_TOO_BIG)
+	outside := packet(udp, f.remote, f.pod, 50000, 53).lives(1) // has a rate of its own
+	r.nicIn(t, outside).repliedOutside(masqueradeDropReasonDROP_TTL_EXCEEDED, replyTo(t, ttlExceeded, f.pod, outside))
 	put(t, r.Bss, 0, make([]byte, r.Bss.ValueSize())) // another tick
 	r.tapIn(t, in).repliedToGuest(masqueradeDropReasonDROP_TTL_EXCEEDED, reply)
 }
@@ -78,6 +80,12 @@ func TestPacketReplyTooBig(t *testing.T) {
 			in = sized(in, 1501)
 			r.tapIn(t, in).repliedToGuest(masqueradeDropReasonDROP_TOO_BIG,
 				replyTo(t, packetTooBig(1500), f.gateway, in))
+
+			// From outside more can come where the guest was told less than the pod NIC has.
+			in = sized(packet(udp, f.remote, f.pod, 50000, 53), 1500)
+			r.nicIn(t, in).toGuest(in.to(f.guest).hop())
+			in = sized(in, 1501)
+			r.nicIn(t, in).repliedOutside(masqueradeDropReasonDROP_TOO_BIG, replyTo(t, packetTooBig(1500), f.pod, in))
 		}
 	})
 }

@@ -77,6 +77,32 @@ func TestPacketTellsTheMAC(t *testing.T) {
 	}
 }
 
+// A guest has one link-local address. Another is believed after a while only, or it could fill the node's tables.
+func TestPacketLinkLocalAddress(t *testing.T) {
+	const pause = 32 // clock units, LINK_LOCAL_PAUSE in bpf/tap_in.h
+	r := newRig(t, rigConfig{})
+	solicit := func(from string) datagram {
+		return packet(icmp6(133, 0), netip.MustParseAddr(from), netip.MustParseAddr("ff02::2"), 0, 0)
+	}
+	r.tapIn(t, solicit("fe80::1")).passes()
+	r.tapIn(t, solicit("fe80::2")).isDropped(masqueradeDropReasonDROP_SPOOFED_ADDRESS)
+	r.tapIn(t, solicit("fe80::1")).passes()
+	for _, since := range []uint32{pause - 1, pause} {
+		var s masqueradeNicState
+		if err := r.State.Lookup(uint32(0), &s); err != nil {
+			t.Fatal(err)
+		}
+		s.LinkLocalSince = rigClock - since
+		put(t, r.State, 0, s)
+		if res := r.tapIn(t, solicit("fe80::2")); since < pause {
+			res.isDropped(masqueradeDropReasonDROP_SPOOFED_ADDRESS)
+		} else {
+			res.passes()
+		}
+	}
+	r.tapIn(t, solicit("fe80::1")).isDropped(masqueradeDropReasonDROP_SPOOFED_ADDRESS)
+}
+
 // What isn't the guest's tells nothing, nor does a MAC that nobody can have.
 func TestPacketTellsNoMAC(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f addressFamily) {

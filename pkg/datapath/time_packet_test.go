@@ -58,6 +58,15 @@ func (r *rig) age(t testing.TB, epochs uint32) {
 			t.Fatal(err)
 		}
 	}
+	for _, key := range keysOf[masqueradeFragKey](t, r.Fragments) {
+		var value uint32
+		if err := r.Fragments.Lookup(key, &value); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Fragments.Put(key, value-epochs<<2); err != nil { // its epoch stands above the side
+			t.Fatal(err)
+		}
+	}
 	for _, key := range keysOf[masqueradeFlowKey](t, r.Contested) {
 		var c masqueradeContest
 		if err := r.Contested.Lookup(key, &c); err != nil {
@@ -86,12 +95,12 @@ func (r *rig) eachOwnerWord(t testing.TB, change func(class uint8, word uint64) 
 	}
 }
 
-// ownEverything gives a side every port towards everybody.
-func (r *rig) ownEverything(t testing.TB, side masqueradeSide) {
+// ownEverything gives sides every port towards everybody.
+func (r *rig) ownEverything(t testing.TB, sides ...masqueradeSide) {
 	t.Helper()
-	bits := uint64(0xff) << 8
-	if side == masqueradeSideSIDE_GUEST {
-		bits = 0xff << 24
+	var bits uint64
+	for _, side := range sides {
+		bits |= map[masqueradeSide]uint64{masqueradeSideSIDE_POD: 0xff << 8, masqueradeSideSIDE_GUEST: 0xff << 24}[side]
 	}
 	var epochs [masqueradeClasses]uint64
 	for class := range epochs {
