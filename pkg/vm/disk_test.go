@@ -129,7 +129,7 @@ func TestDisks(t *testing.T) {
 		t.Errorf("SCSI: got %q", got)
 	}
 	// The guest's kernel has no AHCI driver: QEMU must tell.
-	out, err := g.VM.Query(guest.Context(t), "query-block")
+	out, err := g.VM.Monitor().Run([]byte(`{"execute": "query-block"}`))
 	for _, id := range []string{"disk-sata", "disk-sata-cd"} {
 		if err != nil || !bytes.Contains(out, []byte(`/`+id+`"`)) && !bytes.Contains(out, []byte(`"`+id+`"`)) {
 			t.Errorf("%s is missing in %s, %v", id, out, err)

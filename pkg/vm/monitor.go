@@ -19,6 +19,8 @@ import (
 const (
 	// maxMessage bounds one QMP message, in bytes. QEMU's largest replies (query-qmp-schema) have some 200 KiB.
 	maxMessage = 16 << 20
+	// runTimeout bounds a command that is run without a context, by the library's interface.
+	runTimeout = 30 * time.Second
 	// writeTimeout bounds the sending of a command: QEMU takes it at once, or hangs.
 	writeTimeout = 10 * time.Second
 	// pendingEvents is what a reader of Events may fall behind.
@@ -40,13 +42,15 @@ type monitor struct {
 	lastID  uint64        // of who has put that in
 
 	mu          sync.Mutex
-	waiting     chan<- message
+	waiting     chan<- reply
 	waitingID   uint64
 	subscribers map[chan qmp.Event]struct{}
 
 	done chan struct{} // closed when reading has ended
 	err  error         // why, once done is closed
 }
+
+var _ qmp.Monitor = (*monitor)(nil)
 
 // message is any of QMP's: greeting, event or reply.
 type message struct {
@@ -58,6 +62,11 @@ type message struct {
 		Desc  string `json:"desc"`
 	} `json:"error"`
 	qmp.Event
+}
+
+type reply struct {
+	message
+	raw []byte
 }
 
 type request struct {
@@ -95,16 +104,39 @@ func newMonitor(ctx context.Context, conn net.Conn, observe func(qmp.Event)) (*m
 	}
 	go m.read(r)
 	if err := m.execute(ctx, "qmp_capabilities", nil, nil); err != nil {
-		m.close()
+		m.Disconnect()
 		return nil, err
 	}
 	return m, nil
 }
 
-// close ends the connection, not QEMU.
-func (m *monitor) close() {
-	m.conn.Close()
+// Connect does nothing: newMonitor has negotiated.
+func (m *monitor) Connect() error { return nil }
+
+// Disconnect ends the connection, not QEMU.
+func (m *monitor) Disconnect() error {
+	err := m.conn.Close()
 	<-m.done
+	return err
+}
+
+// Run sends a command, a JSON object with "execute" and "arguments", and returns QEMU's whole reply.
+func (m *monitor) Run(command []byte) ([]byte, error) {
+	var c struct {
+		Execute string          `json:"execute"`
+		Args    json.RawMessage `json:"arguments"`
+	}
+	if err := json.Unmarshal(command, &c); err != nil {
+		return nil, fmt.Errorf("parse QMP command: %w", err)
+	}
+	q := qmp.Command{Execute: c.Execute}
+	if c.Args != nil {
+		q.Args = c.Args
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
+	defer cancel()
+	r, err := m.roundTrip(ctx, q)
+	return r.raw, err
 }
 
 // execute runs a command and decodes what it returns into result, unless that is nil.
@@ -120,19 +152,19 @@ func (m *monitor) execute(ctx context.Context, name string, args, result any) er
 	return nil
 }
 
-func (m *monitor) roundTrip(ctx context.Context, c qmp.Command) (message, error) {
+func (m *monitor) roundTrip(ctx context.Context, c qmp.Command) (reply, error) {
 	select {
 	case m.command <- struct{}{}:
 	case <-ctx.Done():
-		return message{}, fmt.Errorf("wait to send %s to QEMU: %w", c.Execute, context.Cause(ctx))
+		return reply{}, fmt.Errorf("wait to send %s to QEMU: %w", c.Execute, context.Cause(ctx))
 	}
 	defer func() { <-m.command }()
 	m.lastID++
 	b, err := json.Marshal(request{ID: m.lastID, Command: c})
 	if err != nil {
-		return message{}, fmt.Errorf("encode %s: %w", c.Execute, err)
+		return reply{}, fmt.Errorf("encode %s: %w", c.Execute, err)
 	}
-	answer := make(chan message, 1)
+	answer := make(chan reply, 1)
 	m.mu.Lock()
 	m.waiting, m.waitingID = answer, m.lastID
 	m.mu.Unlock()
@@ -140,20 +172,23 @@ func (m *monitor) roundTrip(ctx context.Context, c qmp.Command) (message, error)
 	m.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if _, err := m.conn.Write(append(b, '\n')); err != nil {
 		m.conn.Close() // what went out by half would make nonsense of the next command
-		return message{}, fmt.Errorf("send %s to QEMU: %w", c.Execute, err)
+		return reply{}, fmt.Errorf("send %s to QEMU: %w", c.Execute, err)
 	}
 	select {
 	case r := <-answer:
 		if r.Error != nil {
-			return message{}, &CommandError{Command: c.Execute, Class: r.Error.Class, Desc: r.Error.Desc}
+			return reply{}, &CommandError{Command: c.Execute, Class: r.Error.Class, Desc: r.Error.Desc}
 		}
 		return r, nil
 	case <-m.done:
-		return message{}, fmt.Errorf("run %s: %w", c.Execute, m.err)
+		return reply{}, fmt.Errorf("run %s: %w", c.Execute, m.err)
 	case <-ctx.Done():
-		return message{}, fmt.Errorf("wait for QEMU's answer to %s: %w", c.Execute, context.Cause(ctx))
+		return reply{}, fmt.Errorf("wait for QEMU's answer to %s: %w", c.Execute, context.Cause(ctx))
 	}
 }
+
+// Events is subscribe, by the library's interface.
+func (m *monitor) Events(ctx context.Context) (<-chan qmp.Event, error) { return m.subscribe(ctx), nil }
 
 // subscribe returns the events from now on, until ctx or the connection ends, which closes the channel.
 func (m *monitor) subscribe(ctx context.Context) <-chan qmp.Event {
@@ -185,8 +220,8 @@ func (m *monitor) read(r *bufio.Reader) {
 			m.err = fmt.Errorf("QEMU's monitor has ended: %w", err)
 			return
 		}
-		var in message
-		if err := json.Unmarshal(line, &in); err != nil {
+		in := reply{raw: line}
+		if err := json.Unmarshal(line, &in.message); err != nil {
 			m.err = fmt.Errorf("QEMU's monitor sent what isn't QMP: %w", err)
 			return
 		}
@@ -194,10 +229,10 @@ func (m *monitor) read(r *bufio.Reader) {
 	}
 }
 
-func (m *monitor) dispatch(in message) {
+func (m *monitor) dispatch(in reply) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if event := in.Event; event.Event != "" {
+	if event := in.message.Event; event.Event != "" {
 		m.observe(event)
 		for c := range m.subscribers {
 			select {

@@ -4,6 +4,7 @@ package vm
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,17 +73,11 @@ func dialFake(t testing.TB, answers map[string]string, observe func(qmp.Event)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { m.close() })
+	t.Cleanup(func() { m.Disconnect() })
 	return m
 }
 
 func ignore(qmp.Event) {}
-
-// Query asks QEMU for what only tests want to know.
-func (v *VM) Query(ctx context.Context, command string) (answer json.RawMessage, err error) {
-	err = v.mon.execute(ctx, command, nil, &answer)
-	return answer, err
-}
 
 func TestMonitorReplies(t *testing.T) {
 	large := strings.Repeat("x", 1<<20)
@@ -109,6 +104,13 @@ func TestMonitorReplies(t *testing.T) {
 	}
 	if err := m.execute(t.Context(), "other", nil, &answer); err == nil {
 		t.Error("a number was taken for an object")
+	}
+	out, err := m.Run([]byte(`{"execute": "query-name", "arguments": {}}`))
+	if err != nil || !bytes.Contains(out, []byte(`{"name": "a"}`)) {
+		t.Errorf("Run: got %s, %v", out, err)
+	}
+	if _, err := m.Run([]byte(`{"execute"`)); err == nil {
+		t.Error("Run took half a command")
 	}
 }
 
@@ -174,15 +176,13 @@ func TestMonitorWaitsForGreetingUntilContextEnds(t *testing.T) {
 }
 
 func TestMonitorCommandEndsWithItsContext(t *testing.T) {
-	runs := make(chan qmp.Event, 1)
 	m := dialFake(t, map[string]string{
-		"slow":  `{"event": "STOP"}`,
+		"slow":  "",
 		"quick": `{"return": "late", "id": 2}` + "\n" + `{"return": "mine", "id": %d}`,
-	}, func(e qmp.Event) { runs <- e })
+	}, ignore)
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error)
 	go func() { result <- m.execute(ctx, "slow", nil, nil) }()
-	<-runs
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
@@ -206,7 +206,7 @@ func TestMonitorCommandInLineEndsWithItsContext(t *testing.T) {
 	if err := m.execute(ctx, "query-status", nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	m.close()
+	m.Disconnect()
 	if err := <-first; err == nil {
 		t.Error("got an answer")
 	}
@@ -275,6 +275,6 @@ func FuzzMonitor(f *testing.F) {
 		var answer any
 		m.execute(t.Context(), "query-status", nil, &answer)
 		<-m.done
-		m.close()
+		m.Disconnect()
 	})
 }

@@ -122,13 +122,16 @@ func (v *VM) Pause(ctx context.Context) error { return v.mon.execute(ctx, "stop"
 // Unpause lets the processors run; nil if they do.
 func (v *VM) Unpause(ctx context.Context) error { return v.mon.execute(ctx, "cont", nil, nil) }
 
+// Monitor gives the VM's QMP connection to those who need more of it. It must not be disconnected.
+func (v *VM) Monitor() qmp.Monitor { return v.mon }
+
 // Events are QEMU's events from now on, until ctx or the VM ends, which closes the channel. A reader that falls far behind loses some.
 func (v *VM) Events(ctx context.Context) <-chan qmp.Event { return v.mon.subscribe(ctx) }
 
 // Close lets go of the VM, which runs on.
 func (v *VM) Close() error {
 	v.close()
-	v.mon.close()
+	v.mon.Disconnect()
 	return nil
 }
 
