@@ -111,14 +111,10 @@ func carryOut(key string, rec, was *record, tap *netlink.Tuntap) (*NIC, error) {
 
 // setUpPod prepares tap and sysctls; everything it does is idempotent.
 func setUpPod(tap *netlink.Tuntap, rec *record) error {
-	lo, err := netlink.LinkByIndex(loopbackIndex)
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
-	}
-	if err != nil {
-		return fmt.Errorf("setting the loopback device up: %w", err)
-	}
 	addresses := rec.Constants.Addresses
+	if err := setLoopback(max(addresses.MTU, minMTU6)); err != nil {
+		return err
+	}
 	if addresses.Pod4.IsValid() {
 		if err := setSysctls(podSysctls()); err != nil {
 			return err

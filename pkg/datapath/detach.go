@@ -66,7 +66,7 @@ func undo(key string, rec *record) error {
 	for _, h := range hooks(&rec.Constants) {
 		errs = append(errs, h.remove(pinDir(key), rec))
 	}
-	errs = append(errs, removePins(pinDir(key)), rec.undoTap(), restoreSysctls(rec.Sysctls))
+	errs = append(errs, removePins(pinDir(key)), rec.undoTap(), restoreSysctls(rec.Sysctls), setLoopback(rec.LoopbackMTU))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

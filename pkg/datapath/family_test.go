@@ -110,7 +110,6 @@ func TestOddNames(t *testing.T) {
 func TestNamespaceOfProcess(t *testing.T) {
 	prepared(t)
 	_, pod := newPod(t, both...)
-	before := look(t, pod)
 	process, err := nstest.Run(pod, func() (*osexec.Cmd, error) {
 		cmd := osexec.Command("sleep", "infinity")
 		return cmd, cmd.Start()
@@ -122,6 +121,7 @@ func TestNamespaceOfProcess(t *testing.T) {
 		_ = process.Process.Kill() // fails where it has ended
 		_ = process.Wait()         // it was killed
 	}()
+	before := look(t, pod)
 	byProcess, byName := config(pod), config(pod)
 	byProcess.NetNS = fmt.Sprintf("/proc/%d/ns/net", process.Process.Pid)
 	attach(t, byProcess)
@@ -147,5 +147,7 @@ func TestNamespaceOfProcess(t *testing.T) {
 		t.Errorf("status: %+v", s)
 	}
 	detach(t, byName)
-	before.unchanged(t, pod)
+	if _, err := Open(byName.NetNS, byName.Tap); !errors.Is(err, fs.ErrNotExist) || device(t, pod, "tap0") != nil {
+		t.Error("detached, and still there")
+	}
 }

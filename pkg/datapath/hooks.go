@@ -18,8 +18,6 @@ type hook struct {
 	attach  ebpf.AttachType // AttachTCXIngress or AttachTCXEgress
 }
 
-const loopbackIndex = 1 // LOOPBACK_IFINDEX in net/net_namespace.h
-
 var loopbackHook = hook{masqueradeProgTapirLoOut, loopbackIndex, ebpf.AttachTCXEgress}
 
 // hooks lists a NIC's, in the order in which they are attached: who watches the pod's own flows and takes the
@@ -27,18 +25,18 @@ var loopbackHook = hook{masqueradeProgTapirLoOut, loopbackIndex, ebpf.AttachTCXE
 func hooks(c *constants) []hook {
 	return []hook{
 		{masqueradeProgTapirNicOut, c.NICIndex, ebpf.AttachTCXEgress},
-		{masqueradeProgTapirNicIn, c.NICIndex, ebpf.AttachTCXIngress},
 		loopbackHook,
+		{masqueradeProgTapirNicIn, c.NICIndex, ebpf.AttachTCXIngress},
 		{masqueradeProgTapirTapIn, c.TapIndex, ebpf.AttachTCXIngress},
 	}
 }
 
 func (h *hook) pin(dir string) string { return filepath.Join(dir, "link_"+h.name) }
 
-// hang attaches the program, in the calling thread's namespace, in the place of what Tapir had there before.
+// hang makes the program run in the place that was taken, or, where the kernel has no such places, as a filter.
 func (h *hook) hang(key string, rec *record, program *ebpf.Program) error {
-	err := h.attachTCX(h.pin(pinDir(key)), program)
-	if errors.Is(err, ebpf.ErrNotSupported) {
+	err := updateTCX(h.pin(pinDir(key)), program)
+	if errors.Is(err, fs.ErrNotExist) {
 		err = h.attachFilter(key, rec, program)
 	}
 	if err != nil {
@@ -61,12 +59,11 @@ func (h *hook) remove(dir string, rec *record) error {
 
 // hangs tells whether the hook's program is where it belongs. A filter is looked for in the calling thread's namespace.
 func (h *hook) hangs(dir string) bool {
-	alive, err := h.tcxAlive(h.pin(dir))
+	runs, err := h.tcxRuns(h.pin(dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		found, err := h.hasFilter()
-		return err == nil && found
+		runs, err = h.hasFilter()
 	}
-	return err == nil && alive
+	return err == nil && runs
 }
 
 func allHang(dir string, c *constants) bool {

@@ -81,7 +81,7 @@ func specialise(c *constants, flows int) (*ebpf.CollectionSpec, error) {
 }
 
 // loading is a NIC's maps, and its programs on their way into the kernel. The verifier takes most of the time of an
-// attach, so each program is loaded by a goroutine of its own, and can be hung while others are still being verified.
+// attach, so each program is loaded by a goroutine of its own, and the pod is prepared meanwhile.
 type loading struct {
 	maps     masqueradeMaps
 	programs map[string]func() (*ebpf.Program, error) // by name; wait for the program

@@ -25,9 +25,14 @@ func plan(cfg *Config, was *record, start time.Time) (*record, *netlink.Tuntap, 
 	rec := &record{Config: *cfg, Attached: start}
 	rec.Constants = constants{Addresses: addresses, NICIndex: nic.Attrs().Index}
 	if was != nil {
-		rec.Attached, rec.Sysctls, rec.Qdiscs = was.Attached, was.Sysctls, was.Qdiscs
-	} else if rec.Sysctls, err = readSysctls(podSysctls()); err != nil {
-		return nil, nil, err
+		rec.Attached, rec.Sysctls, rec.Qdiscs, rec.LoopbackMTU = was.Attached, was.Sysctls, was.Qdiscs, was.LoopbackMTU
+	} else {
+		if rec.Sysctls, err = readSysctls(podSysctls()); err != nil {
+			return nil, nil, err
+		}
+		if rec.LoopbackMTU, err = loopbackMTU(); err != nil {
+			return nil, nil, err
+		}
 	}
 	tap, err := tapByName(cfg.Tap)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {

@@ -99,9 +99,10 @@ func look(t testing.TB, pod *nstest.Namespace) view {
 	return view{host, withoutQdisc(pod.Command(t, "ip", "-d", "address")) + settings(t, pod)}
 }
 
-// A device that was up once has another queueing discipline than one that never was.
+// A device that was up once has another queueing discipline than one that never was, and addresses cease to be tentative
+// by themselves.
 func withoutQdisc(devices string) string {
-	return regexp.MustCompile(` qdisc \w+`).ReplaceAllString(devices, "")
+	return regexp.MustCompile(` qdisc \w+| tentative`).ReplaceAllString(devices, "")
 }
 
 // settings lists what is below /proc/sys/net in a namespace, a line for each file.

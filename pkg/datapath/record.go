@@ -17,15 +17,16 @@ import (
 // record is what is remembered of an attached NIC, in stateDir. It is written before Attach changes anything, so that
 // what is left of an Attach that was killed can be detached, or attached again.
 type record struct {
-	Config    Config         `json:"config"`
-	Constants constants      `json:"constants"`
-	Programs  string         `json:"programs"`            // digest of the BPF code; empty until all of it hangs
-	Tap       *tapState      `json:"tapBefore,omitempty"` // nil: Attach makes the tap, so Detach removes it
-	Given     []netip.Prefix `json:"given"`               // addresses that the tap has from Attach
-	Sysctls   []sysctl       `json:"sysctlsBefore"`       // of the pod, from before Attach
-	Qdiscs    []int          `json:"qdiscs,omitempty"`    // indexes of devices that have their clsact qdisc from Attach
-	Attached  time.Time      `json:"attached"`
-	TookMS    float64        `json:"tookMilliseconds"` // the last Attach
+	Config      Config         `json:"config"`
+	Constants   constants      `json:"constants"`
+	Programs    string         `json:"programs"`            // digest of the BPF code; empty until all of it hangs
+	Tap         *tapState      `json:"tapBefore,omitempty"` // nil: Attach makes the tap, so Detach removes it
+	Given       []netip.Prefix `json:"given"`               // addresses that the tap has from Attach
+	Sysctls     []sysctl       `json:"sysctlsBefore"`       // of the pod, from before Attach
+	LoopbackMTU int            `json:"loopbackMTUBefore"`   // of the pod, from before Attach
+	Qdiscs      []int          `json:"qdiscs,omitempty"`    // indexes of devices that have their clsact qdisc from Attach
+	Attached    time.Time      `json:"attached"`
+	TookMS      float64        `json:"tookMilliseconds"` // the last Attach
 }
 
 func recordPath(key string) string { return filepath.Join(stateDir, key+".json") }

@@ -32,59 +32,76 @@ func replacePrograms(key string, rec, was *record, tap *netlink.Tuntap) (*NIC, e
 	if err != nil {
 		return nil, err
 	}
-	defer l.close()
-	nic := &NIC{key: key, record: rec, maps: l.maps}
-	var resized *ebpf.Map
-	if reuse[masqueradeMapFlows] == nil {
-		resized = before[masqueradeMapFlows]
-	}
-	err = carryFlows(resized, l.maps.Flows, ebpf.UpdateAny)
-	if err == nil {
-		err = l.hang(key, rec, was, tap)
-	}
-	if err == nil {
-		// Flows that the old programs began in the meantime.
-		err = carryFlows(resized, l.maps.Flows, ebpf.UpdateNoExist)
-	}
-	if err == nil {
-		nic.clock, err = l.pin(dir, reuse)
-	}
+	clock, err := l.install(key, rec, was, tap, before, reuse)
+	l.close()
 	if err != nil {
-		return nil, errors.Join(err, nic.Close())
+		return nil, errors.Join(err, l.maps.Close())
 	}
-	return nic, nil
+	return &NIC{key: key, record: rec, maps: l.maps, clock: clock}, nil
 }
 
-// hang puts the programs in their places. Where others hang already, these work on until all of the new are loaded.
+// install hangs and pins what is being loaded.
+func (l *loading) install(key string, rec, was *record, tap *netlink.Tuntap, before, kept map[string]*ebpf.Map) (*ebpf.Program, error) {
+	var resized *ebpf.Map
+	if kept[masqueradeMapFlows] == nil {
+		resized = before[masqueradeMapFlows]
+	}
+	if err := carryFlows(resized, l.maps.Flows, ebpf.UpdateAny); err != nil {
+		return nil, err
+	}
+	if err := l.hang(key, rec, was, tap); err != nil {
+		return nil, err
+	}
+	// Flows that the old programs began in the meantime.
+	if err := carryFlows(resized, l.maps.Flows, ebpf.UpdateNoExist); err != nil {
+		return nil, err
+	}
+	return l.pin(pinDir(key), kept)
+}
+
+// hang puts the programs in their places, which a first attach takes while the verifier works: each costs it a wait
+// until every CPU has noticed, replacing a program doesn't. Where others hang already, they work on until then.
 func (l *loading) hang(key string, rec, was *record, tap *netlink.Tuntap) error {
 	if was != nil {
 		if err := l.wait(); err != nil {
+			return err
+		}
+		if err := leaveOldPlaces(key, rec, was); err != nil {
 			return err
 		}
 	}
 	if err := setUpPod(tap, rec); err != nil {
 		return err
 	}
+	if err := takePlaces(pinDir(key), hooks(&rec.Constants)); err != nil {
+		return err
+	}
+	if err := l.wait(); err != nil {
+		return err
+	}
 	if err := setState(&l.maps, rec.Config.Ports, rec.Config.MAC); err != nil {
 		return err
 	}
-	places := hooks(&rec.Constants)
-	if was != nil {
-		for i, h := range hooks(&was.Constants) {
-			if h.ifindex == places[i].ifindex {
-				continue
-			}
-			if err := h.remove(pinDir(key), was); err != nil { // its device is another one now
-				return err
-			}
-		}
-	}
-	for _, h := range places {
+	for _, h := range hooks(&rec.Constants) {
 		program, err := l.programs[h.name]()
 		if err != nil {
 			return err
 		}
 		if err := h.hang(key, rec, program); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leaveOldPlaces removes the programs from devices that are no longer the NIC's or the tap.
+func leaveOldPlaces(key string, rec, was *record) error {
+	places := hooks(&rec.Constants)
+	for i, h := range hooks(&was.Constants) {
+		if h.ifindex == places[i].ifindex {
+			continue
+		}
+		if err := h.remove(pinDir(key), was); err != nil {
 			return err
 		}
 	}

@@ -33,6 +33,7 @@ func tapSysctls(tap string) []sysctl {
 		{dir + "/accept_ra", "0"},
 		{dir + "/accept_dad", "0"},
 		{dir + "/addr_gen_mode", "1"},
+		{dir + "/forwarding", "1"}, // its advertisements say router: else guests drop their default route (RFC 4861, 7.2.5)
 		{dir + "/disable_ipv6", "0"},
 	}
 }

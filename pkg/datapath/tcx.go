@@ -9,18 +9,44 @@ import (
 	"os"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 )
+
+const tcxNext = -1 // TCX_NEXT, linux/bpf.h: on to the next program
 
 // linkTCX is replaced where a test plays a kernel without TCX.
 var linkTCX = link.AttachTCX
 
-// attachTCX updates the link pinned at path, or makes and pins a new one. The update is atomic: each packet meets the
-// old program or the new one. An error that is ebpf.ErrNotSupported means a kernel without TCX (before 6.6).
-func (h *hook) attachTCX(path string, program *ebpf.Program) error {
+// takePlaces hangs a program that lets everything pass wherever nothing of Tapir hangs yet, and pins its link. On
+// kernels without TCX (before 6.6) it does nothing.
+func takePlaces(dir string, places []hook) error {
+	idle, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name:         "tapir_idle",
+		Type:         ebpf.SchedCLS,
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, tcxNext), asm.Return()},
+		License:      "Dual BSD/GPL",
+	})
+	if err != nil {
+		return explainLoad(err)
+	}
+	defer idle.Close()
+	for _, h := range places {
+		err := h.takePlace(h.pin(dir), idle)
+		if errors.Is(err, ebpf.ErrNotSupported) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("attaching %s: %w", h.name, err)
+		}
+	}
+	return nil
+}
+
+func (h *hook) takePlace(path string, idle *ebpf.Program) error {
 	alive, err := h.tcxAlive(path)
 	if alive {
-		return updateTCX(path, program)
+		return nil
 	}
 	if err == nil { // its device is gone, and another one of the same name has come
 		err = os.Remove(path)
@@ -28,7 +54,7 @@ func (h *hook) attachTCX(path string, program *ebpf.Program) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	l, err := linkTCX(link.TCXOptions{Interface: h.ifindex, Program: program, Attach: h.attach})
+	l, err := linkTCX(link.TCXOptions{Interface: h.ifindex, Program: idle, Attach: h.attach})
 	if err != nil {
 		return err
 	}
@@ -39,6 +65,7 @@ func (h *hook) attachTCX(path string, program *ebpf.Program) error {
 	return nil
 }
 
+// updateTCX makes the link pinned at path run the program. Each packet meets the one before or this one.
 func updateTCX(path string, program *ebpf.Program) error {
 	l, err := link.LoadPinnedLink(path, nil)
 	if err != nil {
@@ -66,17 +93,43 @@ func detachTCX(path string) error {
 }
 
 // tcxAlive tells whether the link pinned at path hangs on the device; fs.ErrNotExist when there is no such pin.
-// The kernel reports index 0 once a link's device is gone.
 func (h *hook) tcxAlive(path string) (bool, error) {
+	info, err := linkInfo(path)
+	if err != nil {
+		return false, err
+	}
+	// The kernel reports index 0 once a link's device is gone.
+	return info.TCX() != nil && int(info.TCX().Ifindex) == h.ifindex, nil
+}
+
+// tcxRuns tells whether that link hangs there and runs the hook's program, not just an idle one.
+func (h *hook) tcxRuns(path string) (bool, error) {
+	alive, err := h.tcxAlive(path)
+	if !alive {
+		return false, err
+	}
+	info, err := linkInfo(path)
+	if err != nil {
+		return false, err
+	}
+	program, err := ebpf.NewProgramFromID(info.Program)
+	if err != nil {
+		return false, fmt.Errorf("opening the link's program: %w", err)
+	}
+	defer program.Close()
+	about, err := program.Info()
+	return err == nil && about.Name == h.name, err
+}
+
+func linkInfo(path string) (*link.Info, error) {
 	l, err := link.LoadPinnedLink(path, nil)
 	if err != nil {
-		return false, fmt.Errorf("opening the pinned link: %w", err)
+		return nil, fmt.Errorf("opening the pinned link: %w", err)
 	}
 	defer l.Close()
 	info, err := l.Info()
 	if err != nil {
-		return false, fmt.Errorf("asking for the pinned link's device: %w", err)
+		return nil, fmt.Errorf("asking the pinned link for its device: %w", err)
 	}
-	tcx := info.TCX()
-	return tcx != nil && int(tcx.Ifindex) == h.ifindex, nil
+	return info, nil
 }
