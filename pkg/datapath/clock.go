@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long a side keeps a port after its last use at least (at most twice as long), by port space. TCP: a day, since
+// How long a side keeps a port after its last use at least (and at most four times as long), by port space. TCP: a day, since
 // only an evicted idle connection depends on it (RFC 5382 wants 2 h 4 min); UDP: RFC 4787, REQ-5; ICMP: RFC 5508, REQ-1.
 var portLease = [masqueradeClasses]time.Duration{24 * time.Hour, 2 * time.Minute, time.Minute, 10 * time.Minute}
 
