@@ -3,6 +3,8 @@
 package datapath
 
 import (
+	"encoding/json"
+	"fmt"
 	"net"
 	"net/netip"
 )
@@ -54,4 +56,35 @@ type Config struct {
 	Flows   int              `json:"flows"`              // size of the flow table
 	TapUID  int              `json:"tapUID"`             // owner of a tap that is made: who may open it; -1: root
 	TapGID  int              `json:"tapGID"`             //
+}
+
+// configJSON has the MAC as people write it; encoding/json would take its bytes for base64.
+type configJSON struct {
+	plainConfig
+	MAC string `json:"guestMAC,omitempty"`
+}
+
+type plainConfig Config
+
+// MarshalJSON implements json.Marshaler.
+func (c Config) MarshalJSON() ([]byte, error) {
+	return json.Marshal(configJSON{plainConfig(c), c.MAC.String()})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *Config) UnmarshalJSON(raw []byte) error {
+	var in configJSON
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return err
+	}
+	*c = Config(in.plainConfig)
+	if in.MAC == "" {
+		return nil
+	}
+	mac, err := net.ParseMAC(in.MAC)
+	if err != nil {
+		return fmt.Errorf("guestMAC: %w", err)
+	}
+	c.MAC = mac
+	return nil
 }

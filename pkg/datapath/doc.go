@@ -12,18 +12,29 @@
 // What is fixed for a NIC (addresses, interface indexes) is constant data of its own copy of the programs; what may
 // change while it runs (ports, the guest's MAC) is in its maps. Attaching again compares: changed ports are
 // written into the maps, anything else replaces the programs, link by link, under traffic. Any mix of old and new
-// programs is correct because all of them share the pinned maps.
+// programs is correct because all of them share the pinned maps. What others have taken away meanwhile comes back.
+//
+// An attach takes place in this order, under a lock that all processes share:
+//
+//	plan          look at pod NIC, tap and settings; change nothing
+//	record        write down what will change, and how it was: an Attach that is killed can be undone or completed
+//	load          make the maps; verify the programs, each in a goroutine, which takes the longest
+//	set up        tap, its addresses, settings; hang idle programs meanwhile: each wait for all CPUs that a new link
+//	              costs passes while the verifier works. Where programs hang already, this comes after load
+//	update        the ports and the guest's MAC, then the links, from idle or old programs to new ones
+//	pin, record   maps; what is in force now
 //
 // # What it owns
 //
 //	/sys/fs/bpf/tapir/COOKIE-TAP/   maps and links of one NIC; COOKIE is the namespace's SO_NETNS_COOKIE, which,
 //	                                unlike its inode, is never used twice between boots
-//	/run/tapir/nics/COOKIE-TAP.json its Config and what Detach has to restore
+//	/run/tapir/nics/COOKIE-TAP.json its Config, and what Detach has to restore
+//	/run/tapir/nics/.lock           held by who attaches, detaches or sweeps
 //
 // and nothing else: it knows neither virtual machines nor Kubernetes.
 //
 // # Limits
 //
 // Linux 5.14 (SO_NETNS_COOKIE, for_each_map_elem). TCX links need 6.6; older kernels get clsact filters, which are
-// replaced in place just so. One guest per pod NIC.
+// replaced in place just so. One masqueraded guest per pod.
 package datapath
