@@ -23,7 +23,7 @@ import (
 
 // What a test run can't have, devices do: frames in pieces, and checksums that are left to the device.
 
-// devices are a guest's tap with tapir_tap_in, and another that stands for the pod NIC, seen from their far ends.
+// devices are a guest's tap and another that stands for the pod NIC, with their programs, seen from their far ends.
 type devices struct {
 	objs        *masqueradeObjects
 	guest, wire *os.File
@@ -32,7 +32,7 @@ type devices struct {
 
 const jumbo = 9000 // frames under a page are never in pieces
 
-// newDevices puts tapir_tap_in between two taps, the far one of which stands for the pod NIC.
+// newDevices makes them in the network namespace of the tests.
 func newDevices(t *testing.T) devices {
 	t.Helper()
 	here, err := ns.GetCurrentNS()
@@ -90,11 +90,16 @@ func newDevices(t *testing.T) devices {
 		t.Fatal(err)
 	}
 	objs := testLoadSpec(t, spec)
-	attached, err := link.AttachTCX(link.TCXOptions{Program: objs.TapirTapIn, Attach: ebpf.AttachTCXIngress, Interface: tap.Attrs().Index})
-	if err != nil {
+	if err := setState(&objs.masqueradeMaps, nil, guestMAC); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { attached.Close() })
+	for program, at := range map[*ebpf.Program]netlink.Link{objs.TapirTapIn: tap, objs.TapirNicIn: nic} {
+		attached, err := link.AttachTCX(link.TCXOptions{Program: program, Attach: ebpf.AttachTCXIngress, Interface: at.Attrs().Index})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { attached.Close() })
+	}
 	return devices{objs, guest, wire, nic.Attrs().HardwareAddr}
 }
 
@@ -116,14 +121,14 @@ const (
 	virtioHeaderSize = 12
 )
 
-// send lets the guest send a frame.
-func (d devices) send(t *testing.T, h virtioHeader, frame []byte) {
+// send lets the far end of a tap send a frame.
+func send(t *testing.T, tap *os.File, h virtioHeader, frame []byte) {
 	t.Helper()
 	raw, err := binary.Append(nil, binary.NativeEndian, h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.guest.Write(append(raw, frame...)); err != nil {
+	if _, err := tap.Write(append(raw, frame...)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -137,7 +142,7 @@ func (d devices) sendPartial(t *testing.T, in datagram) {
 	pseudo := onesSum(src, dst, binary.BigEndian.AppendUint16([]byte{0, v.proto}, uint16(len(frame)-v.l4)))
 	at := v.checksumAt()
 	binary.BigEndian.PutUint16(frame[at:], pseudo)
-	d.send(t, virtioHeader{Flags: virtioNeedsCsum, CsumStart: uint16(v.l4), CsumOffset: uint16(at - v.l4)}, frame)
+	send(t, d.guest, virtioHeader{Flags: virtioNeedsCsum, CsumStart: uint16(v.l4), CsumOffset: uint16(at - v.l4)}, frame)
 }
 
 // readFrame takes the next unicast frame from a tap, and completes its checksum as a device does.
@@ -187,7 +192,7 @@ func TestPacketInPieces(t *testing.T) {
 						if linear > 0 && linear < atIP {
 							continue // the kernel refuses it
 						}
-						d.send(t, virtioHeader{HeaderLen: linear}, frame)
+						send(t, d.guest, virtioHeader{HeaderLen: linear}, frame)
 						if got := readFrame(t, d.wire); !bytes.Equal(got, want) {
 							t.Fatalf("with %d bytes in one piece got\n%swant\n%s", linear, hex.Dump(got[:128]), hex.Dump(want[:128]))
 						}
@@ -232,6 +237,20 @@ func TestPacketPartialChecksum(t *testing.T) {
 					t.Errorf("got\n%swant\n%s", hex.Dump(got), hex.Dump(want))
 				}
 			})
+		}
+	})
+}
+
+// A frame of a VLAN, whose tag the kernel has taken off by then, isn't for the pod.
+func TestPacketOfVLAN(t *testing.T) {
+	d := newDevices(t)
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		in := packet(udp, f.remote, f.pod, 50000, 53)
+		tagged := insert(12, 0x81, 0, 0, 5)(framed(t, nodeMAC, d.mac, in.ports(50000, 54)))
+		send(t, d.wire, virtioHeader{}, tagged)
+		send(t, d.wire, virtioHeader{}, framed(t, nodeMAC, d.mac, in))
+		if got, want := readFrame(t, d.guest), framed(t, GatewayMAC, guestMAC, in.to(f.guest).hop()); !bytes.Equal(got, want) {
+			t.Errorf("the guest got\n%swant\n%s", hex.Dump(got), hex.Dump(want))
 		}
 	})
 }

@@ -102,6 +102,10 @@ func TestPacketLoopbackAfterEviction(t *testing.T) {
 				if flows := keysOf[masqueradeFlowKey](t, r.Flows); len(flows) != 1 {
 					t.Errorf("flows %+v, want one for both directions", flows)
 				}
+				r.evict(t)
+				r.set(t, declared, nil)
+				r.tapIn(t, answer).passes() // between pod processes: none of the guest's business
+				r.set(t, nil, nil)
 				r.tapIn(t, packet(k, f.guest, f.gateway, server, client+1)).passes()
 				r.tapIn(t, packet(k, f.guest, f.gateway, 9, server)).passes() // a listening socket is no client
 			})

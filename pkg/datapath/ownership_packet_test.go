@@ -156,6 +156,39 @@ func TestPacketServerClaimsNothing(t *testing.T) {
 	})
 }
 
+// Where the rules don't say so, or the other side has the slot, a server's connection is claimed like any other.
+func TestPacketServerClaims(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		accept := packet(tcpSYNACK, f.guest, f.remote, 22, 50000)
+		r := newRig(t, rigConfig{})
+		r.set(t, declared, nil)
+		r.tapIn(t, accept).toOutside(accept.from(f.pod).hop()) // opened before ports were declared
+		r.evict(t)
+		more := accept.from(f.pod).answer().as(tcpACK)
+		r.nicIn(t, more).toGuest(more.to(f.guest).hop())
+
+		r.reset(t)
+		r.set(t, nil, guestMAC)
+		pods := packet(tcpSYN, f.pod, f.remote, 22, 50000)
+		r.nicOut(t, pods).passes()
+		r.evict(t)
+		r.tapIn(t, accept).toOutside(accept.from(f.pod).hop())
+		r.evict(t)
+		r.nicIn(t, more).toGuest(more.to(f.guest).hop())
+	})
+}
+
+// An answer to a ping keeps its id, whoever has the slot.
+func TestPacketPongKeepsID(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{})
+		r.ownEverything(t, masqueradeSideSIDE_POD)
+		ping, pong := packet(echo, f.remote, f.pod, 77, 0), packet(echoReply, f.guest, f.remote, 0, 77)
+		r.nicIn(t, ping).toGuest(ping.to(f.guest).hop())
+		r.tapIn(t, pong).toOutside(pong.from(f.pod).hop())
+	})
+}
+
 // A TCP connection that is under way goes on with the port it has, whoever uses the slot.
 func TestPacketUnderWayKeepsPort(t *testing.T) {
 	eachFamily(t, func(t *testing.T, f addressFamily) {

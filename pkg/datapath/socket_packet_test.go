@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // When all else is forgotten, the pod's sockets tell what is the pod's.
@@ -62,7 +64,10 @@ func hold(t *testing.T, a netip.Addr) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}}
+	address := &netlink.Addr{
+		IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())},
+		Flags: unix.IFA_F_NODAD, // usable at once
+	}
 	if err := netlink.AddrAdd(lo, address); err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +76,15 @@ func hold(t *testing.T, a netip.Addr) {
 			t.Error(err)
 		}
 	})
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) { // the kernel adds IPv6's route later
+		routes, err := netlink.RouteGet(a.AsSlice())
+		if err == nil && len(routes) == 1 && routes[0].Type == unix.RTN_LOCAL {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s doesn't become local: %v, %v", a, routes, err)
+		}
+	}
 }
 
 // connect opens a socket that is connected from one address to another, and returns the ports of its ends.
