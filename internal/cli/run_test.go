@@ -286,7 +286,7 @@ func TestImpatience(t *testing.T) {
 	stopAtEnd(t, "demo")
 	p := start(t, command("run", "--accel", "tcg", "-f", manifest))
 	p.wait(t, "guest is started")
-	if err := p.Process.Signal(syscall.SIGHUP); err != nil { // the guest has barely begun to boot
+	if err := p.Process.Signal(hangUp()); err != nil { // the guest has barely begun to boot
 		t.Fatal(err)
 	}
 	p.wait(t, "powering the guest down")
