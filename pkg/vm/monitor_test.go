@@ -176,13 +176,15 @@ func TestMonitorWaitsForGreetingUntilContextEnds(t *testing.T) {
 }
 
 func TestMonitorCommandEndsWithItsContext(t *testing.T) {
+	runs := make(chan qmp.Event, 1)
 	m := dialFake(t, map[string]string{
-		"slow":  "",
+		"slow":  `{"event": "STOP"}`,
 		"quick": `{"return": "late", "id": 2}` + "\n" + `{"return": "mine", "id": %d}`,
-	}, ignore)
+	}, func(e qmp.Event) { runs <- e })
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error)
 	go func() { result <- m.execute(ctx, "slow", nil, nil) }()
+	<-runs // else the command might never be sent, and its id go to the next
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
