@@ -3,9 +3,9 @@
 #pragma once
 
 #include "config.h"
+#include "frame.h"
 #include "maps.h"
 #include "packet.h"
-#include "ports.h"
 
 /* Next program in the chain, the kernel's stack after the last: TCX_NEXT and TC_ACT_UNSPEC are the same. */
 #define PASS (-1)
@@ -14,17 +14,6 @@
 /* skb->pkt_type; linux/if_packet.h can't be had without the C library. */
 #define PACKET_HOST 0
 #define PACKET_LOOPBACK 5
-
-static __always_inline void count(enum direction dir, __u32 bytes)
-{
-	__u32 index = dir;
-	struct counter *c = bpf_map_lookup_elem(&counters, &index);
-
-	if (c) {
-		c->packets += 1;
-		c->bytes += bytes;
-	}
-}
 
 static __always_inline int drop(struct __sk_buff *skb, enum direction dir, __u32 reason)
 {
@@ -36,19 +25,6 @@ static __always_inline int drop(struct __sk_buff *skb, enum direction dir, __u32
 		c->bytes += skb->len;
 	}
 	return SHOT;
-}
-
-/* Addresses the frame to the guest; false while its MAC is unknown. */
-static __always_inline bool address_to_guest(struct __sk_buff *skb)
-{
-	struct nic_state *s = state_of();
-	struct ethhdr *eth = data_of(skb);
-
-	if (!s || !s->guest_mac || (void *)(eth + 1) > end_of(skb))
-		return false;
-	__builtin_memcpy(eth->h_dest, &s->guest_mac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, gateway_mac, ETH_ALEN);
-	return true;
 }
 
 /*

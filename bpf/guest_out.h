@@ -50,9 +50,8 @@ static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, co
 		return drop(skb, DIR_TRANSMIT, DROP_ICMP_TYPE);
 	if (p->frag != FRAG_LATER) {
 		key_outward(&key, p);
-		flow = bpf_map_lookup_elem(&flows, &key);
-		if (!flow || flow->side != SIDE_GUEST || flow->port != p->sport ||
-		    flow->epoch != epoch_of(p->class, now)) {
+		flow = hit_outward(&key, p, SIDE_GUEST, now);
+		if (!flow) {
 			int wire = p->resets ? flow_wire_port(&key, SIDE_GUEST, now) :
 					       flow_resolve_outward(&key, SIDE_GUEST, intent_of(p), now);
 

@@ -25,6 +25,9 @@
  * Limits: one guest address of each family. Protocols other than TCP, UDP and ICMP are translated by address only.
  * IP options and extension headers are carried, not looked into, beyond what finding the transport header takes.
  */
+#include "skb.h"
+
+#include "address.h"
 #include "config.h"
 #include "deliver.h"
 #include "flow.h"

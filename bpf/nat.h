@@ -2,14 +2,15 @@
 /*
  * Rewrites addresses, one port and the TTL of a packet, and the checksums over them.
  *
- * The transport checksum is changed by bpf_l4_csum_replace, never by hand: it alone knows whether the field
- * holds a whole checksum or, with CHECKSUM_PARTIAL, only the pseudo-header's. The address part goes in with
+ * The transport checksum is changed by replace_l4_csum, which knows what the field holds (skb.h): a whole
+ * checksum or, with CHECKSUM_PARTIAL, only the pseudo-header's. The address part goes in with
  * BPF_F_PSEUDO_HDR as one precomputed difference, the same for both families; a port is not part of the
  * pseudo-header and must go in without. The IPv4 header is changed in place (RFC 1624): its words sum up as
  * before, so skb->csum stays right. All offsets are counted from the Ethernet header.
  */
 #pragma once
 
+#include "checksum.h"
 #include "config.h"
 #include "packet.h"
 
@@ -26,12 +27,6 @@ struct rewrite {
 	__u8 routed; /* count down the TTL */
 	__u16 pad;
 };
-
-static __always_inline __u16 csum_fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16);
-}
 
 /* Offset of the checksum within the transport header, 0 for protocols whose checksum we don't know. */
 static __always_inline __u32 l4_csum_offset(const struct packet *p)
@@ -67,45 +62,45 @@ static __always_inline __u32 port_offset(const struct packet *p, const struct re
 	return r->which * sizeof(__be16);
 }
 
-static __always_inline int rewrite_port(struct __sk_buff *skb, const struct packet *p, const struct rewrite *r)
+static __always_inline int rewrite_port(context *ctx, const struct packet *p, const struct rewrite *r)
 {
 	__u32 csum = p->l4 + l4_csum_offset(p);
 
-	if (bpf_l4_csum_replace(skb, csum, r->old_port, r->new_port, l4_csum_flags(p) | sizeof(__be16)))
+	if (replace_l4_csum(ctx, csum, r->old_port, r->new_port, l4_csum_flags(p) | sizeof(__be16)))
 		return DROP_MALFORMED;
-	if (bpf_skb_store_bytes(skb, p->l4 + port_offset(p, r), &r->new_port, sizeof(__be16), 0))
+	if (store_bytes(ctx, p->l4 + port_offset(p, r), &r->new_port, sizeof(__be16)))
 		return DROP_MALFORMED;
 	return DROP_NONE;
 }
 
 /* Fails only on packets whose headers end early; nothing is half-written then that would be sent. */
-static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p, const struct rewrite *r)
+static __always_inline int rewrite(context *ctx, const struct packet *p, const struct rewrite *r)
 {
 	if (p->frag != FRAG_LATER && r->difference && has_pseudo_header(p)) {
 		__u64 flags = BPF_F_PSEUDO_HDR | l4_csum_flags(p);
 
-		if (bpf_l4_csum_replace(skb, p->l4 + l4_csum_offset(p), 0, r->difference, flags))
+		if (replace_l4_csum(ctx, p->l4 + l4_csum_offset(p), 0, r->difference, flags))
 			return DROP_MALFORMED;
 	}
 	if (p->frag != FRAG_LATER && r->old_port != r->new_port) {
-		int err = rewrite_port(skb, p, r);
+		int err = rewrite_port(ctx, p, r);
 
 		if (err)
 			return err;
 	}
 	if (p->ipv6) {
-		struct ipv6hdr *ip = data_of(skb) + ETH_HLEN;
+		struct ipv6hdr *ip = data_of(ctx) + ETH_HLEN;
 
-		if ((void *)(ip + 1) > end_of(skb))
+		if ((void *)(ip + 1) > end_of(ctx))
 			return DROP_MALFORMED;
 		__builtin_memcpy(&ip->saddr, &r->src, sizeof(r->src));
 		__builtin_memcpy(&ip->daddr, &r->dst, sizeof(r->dst));
 		ip->hop_limit -= r->routed;
 	} else {
-		struct iphdr *ip = data_of(skb) + ETH_HLEN;
+		struct iphdr *ip = data_of(ctx) + ETH_HLEN;
 		__u32 sum;
 
-		if ((void *)(ip + 1) > end_of(skb))
+		if ((void *)(ip + 1) > end_of(ctx))
 			return DROP_MALFORMED;
 		/* One less in the TTL, the high byte of its 16-bit word, is one more in the checksum's. */
 		sum = (__u16)~ip->check + r->difference + (r->routed ? bpf_htons(0xfeff) : 0);

@@ -85,7 +85,7 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 	struct rewrite r = {
 		.dst = constant(&f->guest), .difference = f->to_guest, .which = DESTINATION_PORT, .routed = true};
 	struct flow_key key;
-	struct flow *flow = NULL;
+	struct flow *flow;
 	struct packet p;
 	__u32 now = clock_now();
 	int err = parse(skb, &p, ETH_HLEN, ipv6, false);
@@ -111,9 +111,8 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 		return PASS;
 
 	key_inward(&key, &p);
-	if (!p.opens || p.class == CLASS_TCP)
-		flow = bpf_map_lookup_elem(&flows, &key);
-	if (flow && (p.opens ? flow_in_use(flow, now) : flow_fresh(flow, p.class, now))) {
+	flow = hit_inward(&key, &p, now);
+	if (flow) {
 		side = flow->side;
 		r.new_port = flow->port;
 	} else {

@@ -21,8 +21,8 @@ static __always_inline int nic_out_ip(struct __sk_buff *skb, const bool ipv6)
 	if (p.frag == FRAG_LATER || (p.class == CLASS_ICMP && !p.opens))
 		return PASS;
 	key_outward(&key, &p);
-	flow = bpf_map_lookup_elem(&flows, &key);
-	if (flow && flow->side == SIDE_POD && flow->port == p.sport && flow->epoch == epoch_of(p.class, now)) {
+	flow = hit_outward(&key, &p, SIDE_POD, now);
+	if (flow) {
 		flow_touch(flow, DIR_TRANSMIT, skb->len, now);
 		return PASS;
 	}

@@ -5,6 +5,8 @@
  * ICMP queries (echo, timestamp) are given ports: the asker's is the id, the answerer's is 0. A ping from
  * the guest and a ping to it then differ as a client's and a server's connection do, even with equal ids.
  * Other protocols get their number as both ports: one flow for each remote end, as conntrack has it.
+ *
+ * A program includes skb.h first, which says what the context of its packets is.
  */
 #pragma once
 
@@ -48,55 +50,6 @@ struct packet {
 	bool icmp_error; /* carries the packet that caused it */
 };
 
-/*
- * Reads of the frame's bounds. In plain C the compiler keeps the address of the field for a second read, and
- * the verifier refuses a context pointer with an offset.
- */
-static __always_inline void *data_of(struct __sk_buff *skb)
-{
-	void *p;
-
-	asm volatile("%0 = *(u32 *)(%1 + %2)"
-		     : "=r"(p)
-		     : "r"(skb), "i"(__builtin_offsetof(struct __sk_buff, data)));
-	return p;
-}
-
-static __always_inline void *end_of(struct __sk_buff *skb)
-{
-	void *p;
-
-	asm volatile("%0 = *(u32 *)(%1 + %2)"
-		     : "=r"(p)
-		     : "r"(skb), "i"(__builtin_offsetof(struct __sk_buff, data_end)));
-	return p;
-}
-
-/* Makes the first len bytes (or the whole frame) readable in place: a guest chooses how its frames are cut. */
-static __always_inline int pull(struct __sk_buff *skb, __u32 len)
-{
-	if (len > skb->len)
-		len = skb->len;
-	if (data_of(skb) + len <= end_of(skb))
-		return 0;
-	return bpf_skb_pull_data(skb, len);
-}
-
-static __always_inline bool addr_equal(const union addr *a, const volatile union addr *b, const bool ipv6)
-{
-	if (!ipv6)
-		return a->word[0] == b->word[0];
-	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
-}
-
-static __always_inline bool addr_in(const union addr *a, const volatile struct family *f, const bool ipv6)
-{
-	if (!ipv6)
-		return (a->word[0] & f->mask.word[0]) == f->prefix.word[0];
-	return (a->half[0] & f->mask.half[0]) == f->prefix.half[0] &&
-	       (a->half[1] & f->mask.half[1]) == f->prefix.half[1];
-}
-
 static __always_inline __u8 class_of(__u8 proto, const bool ipv6)
 {
 	if (proto == IPPROTO_TCP)
@@ -117,9 +70,9 @@ static __always_inline bool icmp_is_link_scope(const struct packet *p)
 }
 
 /* Reads the transport header at p->l4. Quoted packets (in ICMP errors) may end after 8 bytes. */
-static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, const bool quoted)
+static __always_inline int parse_ports(context *ctx, struct packet *p, const bool quoted)
 {
-	void *l4, *end = end_of(skb);
+	void *l4, *end = end_of(ctx);
 	__u32 off = p->l4;
 
 	p->class = class_of(p->proto, p->ipv6);
@@ -129,7 +82,7 @@ static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, 
 	}
 	if (off > MAX_HEADERS)
 		return DROP_MALFORMED;
-	l4 = data_of(skb) + off;
+	l4 = data_of(ctx) + off;
 	if (l4 + 8 > end)
 		return DROP_MALFORMED;
 	if (p->class == CLASS_ICMP) {
@@ -161,15 +114,15 @@ static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, 
 	return DROP_NONE;
 }
 
-static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p, __u32 off, const bool quoted)
+static __always_inline int parse_ipv4(context *ctx, struct packet *p, __u32 off, const bool quoted)
 {
-	struct iphdr *ip = data_of(skb) + off;
+	struct iphdr *ip = data_of(ctx) + off;
 	__u16 frag, len;
 
-	if ((void *)(ip + 1) > end_of(skb) || ip->version != 4 || ip->ihl < 5)
+	if ((void *)(ip + 1) > end_of(ctx) || ip->version != 4 || ip->ihl < 5)
 		return DROP_MALFORMED;
 	len = bpf_ntohs(ip->tot_len); /* 0 in a BIG TCP frame */
-	if (len && (len < ip->ihl * 4 || (!quoted && len > skb->len - off)))
+	if (len && (len < ip->ihl * 4 || (!quoted && len > length_of(ctx) - off)))
 		return DROP_MALFORMED;
 	p->src.word[0] = ip->saddr;
 	p->dst.word[0] = ip->daddr;
@@ -182,7 +135,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *p, _
 		p->frag_id = ip->id;
 	}
 	/* Options push the transport header beyond what has been pulled. */
-	if (p->l4 > off + sizeof(*ip) && pull(skb, p->l4 + sizeof(struct tcphdr)))
+	if (p->l4 > off + sizeof(*ip) && pull(ctx, p->l4 + sizeof(struct tcphdr)))
 		return DROP_MALFORMED;
 	return DROP_NONE;
 }
@@ -194,7 +147,7 @@ static __always_inline bool is_extension(__u8 proto)
 }
 
 /* Walks the extension headers from p->l4 on; p->proto and p->l4 are the transport's afterwards. */
-__noinline int parse_extensions(struct __sk_buff *skb, struct packet *p)
+__noinline int parse_extensions(context *ctx, struct packet *p)
 {
 	if (!p)
 		return DROP_MALFORMED;
@@ -206,7 +159,7 @@ __noinline int parse_extensions(struct __sk_buff *skb, struct packet *p)
 	} ext;
 
 	for (int i = 0; i < IPV6_EXT_MAX && is_extension(p->proto); i++) {
-		if (bpf_skb_load_bytes(skb, p->l4, &ext, sizeof(ext)))
+		if (load_bytes(ctx, p->l4, &ext, sizeof(ext)))
 			return DROP_MALFORMED;
 		if (p->proto == IPPROTO_FRAGMENT) {
 			p->frag_id = ext.id;
@@ -224,45 +177,45 @@ __noinline int parse_extensions(struct __sk_buff *skb, struct packet *p)
 	}
 	if (p->frag != FRAG_LATER && is_extension(p->proto))
 		return DROP_MALFORMED;
-	return pull(skb, p->l4 + sizeof(struct tcphdr)) ? DROP_MALFORMED : DROP_NONE;
+	return pull(ctx, p->l4 + sizeof(struct tcphdr)) ? DROP_MALFORMED : DROP_NONE;
 }
 
-static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *p, __u32 off, const bool quoted)
+static __always_inline int parse_ipv6(context *ctx, struct packet *p, __u32 off, const bool quoted)
 {
-	struct ipv6hdr *ip = data_of(skb) + off;
+	struct ipv6hdr *ip = data_of(ctx) + off;
 
-	if ((void *)(ip + 1) > end_of(skb) || ip->version != 6)
+	if ((void *)(ip + 1) > end_of(ctx) || ip->version != 6)
 		return DROP_MALFORMED;
-	if (!quoted && bpf_ntohs(ip->payload_len) > skb->len - off - sizeof(*ip))
+	if (!quoted && bpf_ntohs(ip->payload_len) > length_of(ctx) - off - sizeof(*ip))
 		return DROP_MALFORMED;
 	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
 	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
 	p->proto = ip->nexthdr;
 	p->ttl = ip->hop_limit;
 	p->l4 = off + sizeof(*ip);
-	return is_extension(p->proto) ? parse_extensions(skb, p) : DROP_NONE;
+	return is_extension(p->proto) ? parse_extensions(ctx, p) : DROP_NONE;
 }
 
 /* Parses the packet whose IP header is at off. Returns DROP_NONE or why it can't be forwarded. */
-static __always_inline int parse(struct __sk_buff *skb, struct packet *p, __u32 off, const bool ipv6,
+static __always_inline int parse(context *ctx, struct packet *p, __u32 off, const bool ipv6,
 				 const bool quoted)
 {
 	int err;
 
 	__builtin_memset(p, 0, sizeof(*p));
 	p->ipv6 = ipv6;
-	if (off > MAX_HEADERS || pull(skb, off + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + sizeof(struct tcphdr)))
+	if (off > MAX_HEADERS || pull(ctx, off + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + sizeof(struct tcphdr)))
 		return DROP_MALFORMED;
-	err = ipv6 ? parse_ipv6(skb, p, off, quoted) : parse_ipv4(skb, p, off, quoted);
+	err = ipv6 ? parse_ipv6(ctx, p, off, quoted) : parse_ipv4(ctx, p, off, quoted);
 	if (err)
 		return err;
-	return parse_ports(skb, p, quoted);
+	return parse_ports(ctx, p, quoted);
 }
 
 /* Parses what an ICMP error quotes. */
-__noinline int parse_quoted(struct __sk_buff *skb, const struct packet *outer, struct packet *q)
+__noinline int parse_quoted(context *ctx, const struct packet *outer, struct packet *q)
 {
 	if (!outer || !q)
 		return DROP_MALFORMED;
-	return parse(skb, q, outer->l4 + sizeof(struct icmp_header), outer->ipv6, true);
+	return parse(ctx, q, outer->l4 + sizeof(struct icmp_header), outer->ipv6, true);
 }

@@ -8,14 +8,6 @@
 
 #define LINK_LOCAL_PAUSE 32 /* clock units: 2 s at 1000 Hz, 8 s at 250 Hz */
 
-static __always_inline __u64 mac_of(const __u8 *mac)
-{
-	__u64 value = 0;
-
-	__builtin_memcpy(&value, mac, ETH_ALEN);
-	return value;
-}
-
 /* A guest has one MAC: the configured one, or the first it used with an address of its own. */
 static __always_inline bool mac_allowed(__u64 mac)
 {
@@ -58,19 +50,6 @@ static __always_inline int tap_in_arp(struct __sk_buff *skb, __u64 mac)
 	return PASS;
 }
 
-static __always_inline bool is_link_local(const union addr *a)
-{
-	return (a->word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
-}
-
-static __always_inline bool is_group(const union addr *a, const bool ipv6)
-{
-	if (ipv6)
-		return (a->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
-	return (a->word[0] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) || a->word[0] == 0xffffffff ||
-	       a->word[0] == (family4.prefix.word[0] | ~family4.mask.word[0]);
-}
-
 /*
  * A guest has one link-local address at a time. Another one (it booted another system) is believed, but only every few
  * seconds: each makes an entry in a neighbour table that all the node's pods share.
@@ -101,16 +80,6 @@ static __always_inline bool is_unconfigured(const struct packet *p, const bool i
 			 addr_equal(&p->dst, &family6.gateway, true)));
 	return !p->src.word[0] && p->dst.word[0] == 0xffffffff && p->class == CLASS_UDP &&
 	       p->dport == bpf_htons(67);
-}
-
-/* Loopback and unspecified addresses, which are in no network. */
-static __always_inline bool is_nowhere(const union addr *a, const bool ipv6)
-{
-	__be32 net = a->word[0] & bpf_htonl(0xff000000);
-
-	if (ipv6)
-		return !a->half[0] && (!a->half[1] || addr_equal(a, &family6.loopback, true));
-	return !net || net == bpf_htonl(0x7f000000);
 }
 
 static __always_inline int tap_in_ip(struct __sk_buff *skb, __u64 mac, bool to_gateway, const bool ipv6)
