@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handover
+
+import (
+	kubevirt "kubevirt.io/api/core/v1"
+)
+
+// Paths of the HTTP API. A path's version changes when what it answers is no longer understood by an older agent.
+const (
+	StatusPath = "/v1/status"     // GET: a Status
+	EventsPath = "/v1/events"     // GET: a Status now, and at each change, a line of JSON each
+	PingPath   = "/v1/guest/ping" // POST: 204 when the guest's agent answers
+	ExecPath   = "/v1/guest/exec" // POST: an Exec; answers an ExecResult
+)
+
+// State is that of a launcher's machine.
+type State string
+
+// A machine goes through these in this order; Running and Paused take turns.
+const (
+	Waiting  State = "waiting"  // for a plan
+	Starting State = "starting" // QEMU, on what the plan says
+	Running  State = "running"
+	Paused   State = "paused"
+	Ended    State = "ended" // Exit says why; the launcher ends too
+)
+
+// Status is what a launcher says about its machine.
+type Status struct {
+	State        State  `json:"state"`
+	Acceleration string `json:"acceleration,omitempty"` // kvm or tcg, once it runs
+	Guest        *Guest `json:"guest,omitempty"`        // nil while no guest agent is connected
+	Exit         *Exit  `json:"exit,omitempty"`
+}
+
+// Guest is what the guest's agent has told.
+type Guest struct {
+	Hostname   string                                     `json:"hostname,omitempty"`
+	OS         kubevirt.VirtualMachineInstanceGuestOSInfo `json:"os"`
+	Interfaces []GuestInterface                           `json:"interfaces,omitempty"`
+}
+
+// GuestInterface is a network interface as the guest sees it.
+type GuestInterface struct {
+	Name string   `json:"name"`
+	MAC  string   `json:"mac,omitempty"`
+	IPs  []string `json:"ips,omitempty"`
+}
+
+// Exit is the end of a machine. It is the launcher's termination message too.
+type Exit struct {
+	Failed  bool   `json:"failed"` // nobody wanted it: the VMI fails
+	Message string `json:"message"`
+}
+
+// Exec is a command to run in the guest, and how long it may take.
+type Exec struct {
+	Command        []string `json:"command"`
+	TimeoutSeconds int      `json:"timeoutSeconds"`
+}
+
+// ExecResult is what came of it.
+type ExecResult struct {
+	ExitCode int    `json:"exitCode"`
+	Output   string `json:"output,omitempty"` // stdout and stderr
+}
