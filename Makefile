@@ -7,7 +7,7 @@ help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/tapir (needs only Go: the BPF objects are committed)
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X github.com/tapir-vm/tapir/internal/revision.linked=$$(git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)" -o bin/ ./cmd/...
 
 demo: build ## boot a VM behind the datapath, show its traffic, take it all down (root)
 	@hack/deps.sh run guest demo
@@ -33,7 +33,7 @@ bench: build ## measure Tapir beside other datapaths, keep the results in bench/
 	@hack/deps.sh bench
 	bin/tapir bench --results bench/results
 
-bench-check: build ## measure in 2 minutes and hold the ratios to the thresholds (root; an idle machine)
+bench-check: build ## measure in 2 minutes and hold the ratios to their thresholds (root; an idle machine)
 	@hack/deps.sh bench
 	mkdir -p build
 	bin/tapir bench --quick -o json >build/bench.json

@@ -19,6 +19,12 @@ type Datapath interface {
 	Join(network *lab.Network, c Conditions) (*lab.Guest, error)
 }
 
+// Lacking is a [Datapath] or [Load] that not every machine can have.
+type Lacking interface {
+	// Lacks says what is missing here, and how to mend it; nil: nothing.
+	Lacks() error
+}
+
 // Conditions are what a load wants of the network that it runs in.
 type Conditions struct {
 	MTU int // of every link, in bytes

@@ -11,7 +11,7 @@ import (
 )
 
 // A Load is something to do to a guest's network, and figures to take of it. Each kind is one small file;
-// [Loads] lists them.
+// [Full] lists them.
 type Load interface {
 	// Name is what the command line and reports call it.
 	Name() string

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,12 +17,20 @@ import (
 
 // A Plan is what to measure.
 type Plan struct {
-	Datapaths []Datapath
-	Loads     []Load
-	Rounds    int
-	Duration  time.Duration // of one measurement
-	Quick     bool          // for the record
-	Log       *slog.Logger  // progress
+	Entries  []Entry
+	Rounds   int
+	Duration time.Duration // of one measurement
+	Quick    bool          // for the record
+	Log      *slog.Logger  // progress
+	// Skipped are loads and datapaths that this machine has not what it takes for, with the reason: for the record.
+	Skipped []report.Item
+}
+
+// datapaths are those of all entries, in the order of reports.
+func (p Plan) datapaths() []Datapath {
+	return slices.DeleteFunc(Datapaths(), func(d Datapath) bool {
+		return !slices.ContainsFunc(p.Entries, func(e Entry) bool { return e.has(d) })
+	})
 }
 
 // Run measures. Where it ends early, by ctx or because a datapath or load fails, it returns what it has with the
@@ -29,9 +38,9 @@ type Plan struct {
 func Run(ctx context.Context, p Plan) (*report.Report, error) {
 	r := &report.Report{
 		Facts:   report.Gather(),
-		Started: time.Now().UTC(), Quick: p.Quick, Rounds: p.Rounds, Measured: p.Duration,
+		Started: time.Now().UTC(), Quick: p.Quick, Rounds: p.Rounds, Measured: p.Duration, Skipped: p.Skipped,
 	}
-	for _, d := range p.Datapaths {
+	for _, d := range p.datapaths() {
 		r.Datapaths = append(r.Datapaths, report.Item{Name: d.Name(), About: d.About()})
 	}
 	err := p.lookAround(ctx, r)
@@ -60,18 +69,18 @@ func (p Plan) lookAround(ctx context.Context, r *report.Report) error {
 }
 
 func (p Plan) run(ctx context.Context, r *report.Report) error {
-	for i, l := range p.Loads {
+	for i, e := range p.Entries {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
-		p.Log.Info("measuring", "load", l.Name(), "number", i+1, "of", len(p.Loads))
-		r.Loads = append(r.Loads, report.Item{Name: l.Name(), About: l.About()})
-		err := p.load(ctx, l, r)
+		p.Log.Info("measuring", "load", e.Name(), "number", i+1, "of", len(p.Entries))
+		r.Loads = append(r.Loads, report.Item{Name: e.Name(), About: e.About()})
+		err := p.measure(ctx, e, r)
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
 		if err != nil {
-			return fmt.Errorf("load %s: %w", l.Name(), err)
+			return fmt.Errorf("load %s: %w", e.Name(), err)
 		}
 	}
 	return nil
@@ -80,9 +89,9 @@ func (p Plan) run(ctx context.Context, r *report.Report) error {
 // ErrInterrupted says that the user ended the run.
 var ErrInterrupted = errors.New("interrupted")
 
-// load applies one load to every datapath, round by round.
-func (p Plan) load(ctx context.Context, l Load, r *report.Report) (err error) {
-	beds := make([]*bed, len(p.Datapaths))
+// measure applies one load to its datapaths, round by round.
+func (p Plan) measure(ctx context.Context, e Entry, r *report.Report) (err error) {
+	beds := make([]*bed, len(e.On))
 	defer func() {
 		for _, b := range beds {
 			if b == nil {
@@ -93,9 +102,9 @@ func (p Plan) load(ctx context.Context, l Load, r *report.Report) (err error) {
 		}
 	}()
 	var group errgroup.Group // links take up to a second to come up: side by side
-	for i, d := range p.Datapaths {
+	for i, d := range e.On {
 		group.Go(func() (err error) {
-			beds[i], err = makeBed(ctx, d, l)
+			beds[i], err = makeBed(ctx, d, e.Load)
 			return err
 		})
 	}
@@ -103,7 +112,7 @@ func (p Plan) load(ctx context.Context, l Load, r *report.Report) (err error) {
 		return err
 	}
 	for _, b := range beds {
-		if err := b.warmUp(ctx, max(p.Duration, l.Conditions().WarmUp)); err != nil {
+		if err := b.warmUp(ctx, max(p.Duration, e.Conditions().WarmUp)); err != nil {
 			return fmt.Errorf("%s: %w", b.datapath.Name(), err)
 		}
 	}

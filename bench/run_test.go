@@ -25,25 +25,31 @@ func checkLeftovers(t *testing.T) {
 	leftovers.Check(t)
 }
 
-func short(datapaths []Datapath, loads []Load) Plan {
+func short(datapaths []Datapath, loads ...Load) Plan {
+	var entries []Entry
+	for _, l := range loads {
+		entries = append(entries, Entry{l, datapaths})
+	}
 	return Plan{
-		Datapaths: datapaths, Loads: loads,
-		Rounds: 1, Duration: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Entries: entries,
+		Rounds:  1, Duration: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
 // Every load gets every figure of every datapath, and nothing is left.
 func TestRun(t *testing.T) {
-	quick, _ := Loads()
-	for _, l := range append(quick, tcpStream{in, 1, 576}, tcpStream{out, 1, 9000}, udpRate{in, 1000, 0}) {
+	for _, l := range []Load{
+		tcpStream{in, 8, normalMTU}, tcpStream{out, 1, 9000}, tcpStream{in, 1, 576}, tcpRR{}, tcpCRR{},
+		udpRate{in, 1000, 0}, udpRate{out, 1, roomyTable},
+	} {
 		t.Run(l.Name(), func(t *testing.T) {
 			checkLeftovers(t)
-			p := short(Datapaths(), []Load{l})
+			p := short(Datapaths(), l)
 			r, err := Run(t.Context(), p)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, d := range p.Datapaths {
+			for _, d := range Datapaths() {
 				for _, m := range l.Metrics() {
 					s := r.Find(l.Name(), d.Name(), m.Name)
 					needsTap := strings.HasPrefix(l.Name(), "udp-")
@@ -107,7 +113,7 @@ func TestRunKeepsWhatItHas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			checkLeftovers(t)
-			p := short([]Datapath{tapirTC{}, &flaky{then: c.then}}, []Load{first, second})
+			p := short([]Datapath{tapirTC{}, &flaky{then: c.then}}, first, second)
 			r, err := Run(t.Context(), p)
 			if !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
@@ -120,12 +126,11 @@ func TestRunKeepsWhatItHas(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	quick, _ := Loads()
-	for _, l := range quick {
+	for _, l := range Quick() {
 		t.Run(l.Name(), func(t *testing.T) {
 			checkLeftovers(t)
 			ctx, cancel := context.WithCancel(t.Context())
-			p := short([]Datapath{&interrupter{tapirTC{}, cancel}}, []Load{l})
+			p := short([]Datapath{&interrupter{tapirTC{}, cancel}}, l.Load)
 			p.Duration = time.Hour
 			if _, err := Run(ctx, p); !errors.Is(err, ErrInterrupted) {
 				t.Errorf("got %v, want %v", err, ErrInterrupted)

@@ -7,10 +7,11 @@ import (
 	"bytes"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tapir-vm/tapir/internal/revision"
 )
 
 // Facts say where figures come from.
@@ -22,7 +23,7 @@ type Facts struct {
 	Load       string  `json:"load"` // load averages before the run: what else the machine was doing
 	Busy       float64 `json:"busy"` // share of the processors that others used before the run
 	Governor   string  `json:"governor,omitempty"`
-	Revision   string  `json:"revision"` // git's, "+" where files had changed
+	Revision   string  `json:"revision"` // git's, marked where files had changed
 	Go         string  `json:"go"`
 }
 
@@ -34,7 +35,7 @@ func Gather() Facts {
 		Kernel:     kernel(),
 		Load:       strings.Join(first(3, readText("/proc/loadavg")), " "),
 		Governor:   strings.TrimSpace(readText("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-		Revision:   revision(),
+		Revision:   revision.Get(),
 		Go:         runtime.Version(),
 	}
 	var info unix.Sysinfo_t
@@ -73,21 +74,4 @@ func kernel() string {
 	}
 	text := func(b []byte) string { return string(bytes.TrimRight(b, "\x00")) }
 	return text(name.Release[:]) + " " + text(name.Machine[:])
-}
-
-func revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	hash, changed := "unknown", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			hash = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			changed = "+"
-		}
-	}
-	return hash + changed
 }

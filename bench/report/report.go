@@ -22,6 +22,7 @@ type Report struct {
 
 	Datapaths []Item   `json:"datapaths"` // in the order of the table
 	Loads     []Item   `json:"loads"`
+	Skipped   []Item   `json:"skipped,omitempty"` // what this machine can't measure, and why
 	Series    []Series `json:"series"`
 }
 

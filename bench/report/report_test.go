@@ -78,6 +78,7 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, got, _ := strings.Cut(b.String(), "udp-in: ")
+	got, targets, _ := strings.Cut(got, "\nTargets")
 	want := `packets <64 B>
 datapath             rate Mpps (min..max)  / kubevirt-masquerade  / mirred
 kubevirt-masquerade  unsteady 0.25..0.5    1.00                   0.50
@@ -87,33 +88,57 @@ tapir-tc             unsteady 0.5..1       2.00                   1.00
 tcp-rr: requests
 datapath             p50 µs (min..max)  / kubevirt-masquerade  / mirred
 kubevirt-masquerade  20.1 (20..20.2)    1.00                   -
-mirred               -                  -                      -
 tapir-tc             15.1 (15..15.2)    0.75                   -
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	for _, want := range []string{
+		"2.00 (2.00..2.00)      ≥ 2.00  met  1.00 (1.00..1.00)  ≥ 0.97  met", // udp-in
+		"tapir-xdp   -                      4.20         -                  2.10",
+	} {
+		if !strings.Contains(targets, want) {
+			t.Errorf("want %q in\n%s", want, targets)
+		}
+	}
 }
 
+// Three quarters of the rounds make a verdict; noise doesn't.
 func TestCheck(t *testing.T) {
 	for name, c := range map[string]struct {
-		tapir float64
+		tapir []float64
 		want  string
 		red   int
 	}{
-		"green": {15, "green", 0}, "yellow": {19, "yellow", 0}, "red": {21, "red", 1},
+		"green":              {[]float64{18.6, 18.6, 18.6, 18.6}, "green", 0},
+		"yellow":             {[]float64{20, 20, 20, 20}, "yellow", 0},
+		"red":                {[]float64{30, 30, 30, 30}, "red", 1},
+		"half of it is red":  {[]float64{30, 18.6, 30, 18.6}, "green", 0},
+		"red by one of four": {[]float64{15, 15, 15, 60}, "met", 0},
 	} {
 		r := &Report{Series: []Series{
-			series("tcp-rr", "kubevirt-masquerade", p50, 20, 20), series("tcp-rr", "tapir-tc", p50, c.tapir, c.tapir),
+			series("tcp-rr", "kubevirt-masquerade", p50, 20, 20, 20, 20), series("tcp-rr", "tapir-tc", p50, c.tapir...),
 		}}
 		var b bytes.Buffer
 		red, err := r.Check(&b)
-		if err != nil || red != c.red || !strings.Contains(b.String(), "\n"+c.want) {
+		if err != nil || red != c.red || !strings.Contains(b.String(), "  "+c.want+"  ") {
 			t.Errorf("%s: %d red, %v\n%s", name, red, err, b.String())
 		}
 	}
 	if _, err := (&Report{}).Check(io.Discard); err == nil {
 		t.Error("nothing to check is no error")
+	}
+}
+
+// Each target names both baselines, and its bounds are in order.
+func TestTargets(t *testing.T) {
+	for _, target := range targets {
+		for _, base := range Baselines {
+			b, found := target.Against[base]
+			if up := b.Target >= b.Yellow && b.Yellow > b.Red; !found || !up && !(b.Target <= b.Yellow && b.Yellow < b.Red) {
+				t.Errorf("%s against %s: %+v", target.Figure, base, b)
+			}
+		}
 	}
 }
 

@@ -37,8 +37,9 @@ func (s *Series) summarise() {
 
 // A Ratio says how a series relates to another one.
 type Ratio struct {
-	Median, Min, Max float64
-	Steady           bool
+	Median    float64
+	Low, High float64 // the middle half of the rounds is between them
+	Steady    bool
 }
 
 // Over is the ratio of s to base, round by round; it is not valid without common rounds.
@@ -49,8 +50,15 @@ func (s *Series) Over(base *Series) (r Ratio, valid bool) {
 			rounds.Samples = append(rounds.Samples, s.Samples[i]/base.Samples[i])
 		}
 	}
+	if len(rounds.Samples) == 0 {
+		return Ratio{}, false
+	}
 	rounds.summarise()
-	return Ratio{rounds.Median, rounds.Min, rounds.Max, rounds.Steady}, len(rounds.Samples) > 0
+	return Ratio{
+		Median: rounds.Median,
+		Low:    quantile(rounds.Samples, 0.25), High: quantile(rounds.Samples, 0.75),
+		Steady: rounds.Steady,
+	}, true
 }
 
 // quantile interpolates between the samples.

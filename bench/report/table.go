@@ -19,7 +19,7 @@ var Baselines = []string{"kubevirt-masquerade", "mirred"}
 const tooBusy = 0.1
 
 // WriteTable writes a table for each load: medians, the most telling one with its smallest and largest
-// sample, and its ratio to the baselines.
+// sample, and its ratio to the baselines; and after them the table of targets.
 func (r *Report) WriteTable(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	r.writeFacts(out)
@@ -32,11 +32,23 @@ func (r *Report) WriteTable(w io.Writer) error {
 		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, strings.Join(r.header(metrics), "\t"))
 		for _, d := range r.Datapaths {
-			fmt.Fprintln(table, strings.Join(r.row(load.Name, d.Name, metrics), "\t"))
+			if r.Find(load.Name, d.Name, metrics[0].Name) != nil {
+				fmt.Fprintln(table, strings.Join(r.row(load.Name, d.Name, metrics), "\t"))
+			}
 		}
 		if err := table.Flush(); err != nil {
 			return err
 		}
+	}
+	for _, s := range r.Skipped {
+		fmt.Fprintf(out, "\nnot measured: %s: %s\n", s.Name, s.About)
+	}
+	if !r.hasTargets() {
+		return out.Flush()
+	}
+	fmt.Fprintln(out, "\nTargets: median of the rounds' ratios, and what the middle half of them spans")
+	if err := r.writeTargets(out); err != nil {
+		return err
 	}
 	return out.Flush()
 }

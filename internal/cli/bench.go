@@ -41,14 +41,13 @@ Progress goes to standard error. Ctrl-C ends it: what is there by then is printe
 	}
 	out := outputFlag(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&o.quick, "quick", false, "the main loads in short rounds: under 2 minutes instead of 30")
-	f.StringSliceVar(&o.datapaths, "datapath", nil, "datapaths to measure (default: all): "+names(bench.Datapaths()))
+	f.BoolVar(&o.quick, "quick", false, "what the targets are about, in short rounds: under 2 minutes instead of 30")
+	f.StringSliceVar(&o.datapaths, "datapath", nil, "datapaths to measure (default: those that a load is about), of "+names(bench.Datapaths()))
 	f.StringSliceVar(&o.loads, "load", nil, "loads to apply (default: all)")
 	f.StringVar(&o.results, "results", "", "directory to keep the results in too, as JSON, CSV and a page with charts")
 	_ = cmd.MarkFlagDirname("results")
 	_ = cmd.RegisterFlagCompletionFunc("datapath", completeNames(bench.Datapaths()))
-	_, all := bench.Loads()
-	_ = cmd.RegisterFlagCompletionFunc("load", completeNames(all))
+	_ = cmd.RegisterFlagCompletionFunc("load", completeNames(bench.Full()))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd, *out) }
 	cmd.AddCommand(benchCompareCommand(), benchCheckCommand())
 	return cmd
@@ -56,19 +55,26 @@ Progress goes to standard error. Ctrl-C ends it: what is there by then is printe
 
 // plan turns the flags into what to measure.
 func (o *benchOptions) plan() (bench.Plan, error) {
-	quick, full := bench.Loads()
-	p := bench.Plan{Loads: full, Rounds: 5, Duration: 1200 * time.Millisecond}
+	p := bench.Plan{Entries: bench.Full(), Rounds: 5, Duration: time.Second}
 	if o.quick {
-		p = bench.Plan{Loads: quick, Rounds: 3, Duration: 400 * time.Millisecond, Quick: true}
-	}
-	var err error
-	if p.Datapaths, err = choose("datapath", bench.Datapaths(), o.datapaths); err != nil {
-		return p, err
+		p = bench.Plan{Entries: bench.Quick(), Rounds: 7, Duration: 300 * time.Millisecond, Quick: true}
 	}
 	if len(o.loads) > 0 { // by name, a quick run takes any
-		p.Loads, err = choose("load", full, o.loads)
+		var err error
+		if p.Entries, err = choose("load", bench.Full(), o.loads); err != nil {
+			return p, err
+		}
 	}
-	return p, err
+	if len(o.datapaths) > 0 {
+		on, err := choose("datapath", bench.Datapaths(), o.datapaths)
+		if err != nil {
+			return p, err
+		}
+		for i := range p.Entries {
+			p.Entries[i].On = on
+		}
+	}
+	return p, nil
 }
 
 func (o *benchOptions) run(cmd *cobra.Command, out format) error {
@@ -79,7 +85,10 @@ func (o *benchOptions) run(cmd *cobra.Command, out format) error {
 	if err := needRoot(); err != nil {
 		return err
 	}
-	if err := bench.Check(plan); err != nil {
+	if err := bench.Check(); err != nil {
+		return err
+	}
+	if err := plan.Fit(append(o.loads, o.datapaths...)); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

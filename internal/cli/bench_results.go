@@ -33,9 +33,9 @@ func benchCompareCommand() *cobra.Command {
 func benchCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check RESULTS.json",
-		Short: "Hold a run to the thresholds",
-		Long: `Check compares Tapir's ratios to KubeVirt's datapath and to Kata's with two thresholds each: yellow is
-what Tapir promises, red fails the command. What is unsteady says nothing: measure on an idle machine.`,
+		Short: "Hold a run to the targets' thresholds",
+		Long: `Check writes Tapir's targets with what was measured of them. Each ratio has two bounds: beyond yellow is a warning,
+beyond red fails the command. Both take three quarters of the rounds.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := report.Read(args[0])
@@ -44,7 +44,7 @@ what Tapir promises, red fails the command. What is unsteady says nothing: measu
 			}
 			red, err := r.Check(cmd.OutOrStdout())
 			if err == nil && red > 0 {
-				err = fmt.Errorf("%d figures are red: tapir bench compare shows what changed since a run that was not", red)
+				err = fmt.Errorf("%d ratios are red: tapir bench compare shows what changed since a run that was not", red)
 			}
 			return err
 		},

@@ -3,11 +3,12 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tapir-vm/tapir/internal/revision"
 )
 
 func versionCommand() *cobra.Command {
@@ -25,7 +26,7 @@ func versionCommand() *cobra.Command {
 				settings[s.Key] = s.Value
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "tapir %s commit %s %s %s/%s\n", info.Main.Version,
-				cmp.Or(settings["vcs.revision"], "unknown"), info.GoVersion, settings["GOOS"], settings["GOARCH"])
+				revision.Get(), info.GoVersion, settings["GOOS"], settings["GOARCH"])
 			return nil
 		},
 	}
