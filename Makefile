@@ -39,7 +39,7 @@ bench-check: build ## measure in 2 minutes and hold the ratios to their threshol
 	bin/tapir bench --quick -o json >build/bench.json
 	bin/tapir bench check build/bench.json
 
-generate: ## compile bpf/ into pkg/datapath and bench/traffic, and the KVM probe, write docs/cli and docs/fields.md
+generate: ## compile bpf/ into pkg/datapath and bench/traffic, and the KVM probe, write deploy/crds, docs/cli and docs/fields.md
 	@hack/deps.sh generate
 	go generate ./...
 
