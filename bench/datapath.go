@@ -40,6 +40,7 @@ func Datapaths() []Datapath {
 		kubevirtMasquerade{},
 		mirred{},
 		tapirTC{},
+		tapirPeer{},
 		kubevirtBridge{},
 		kubevirtMasquerade{old: true},
 		direct{},

@@ -7,6 +7,9 @@
 volatile const __u32 tap_ifindex;
 volatile const __u32 nic_ifindex;
 volatile const __u32 nic_mtu;
+volatile const __u64 nic_mac; /* low 6 bytes in wire order */
+volatile const bool redirect_peer; /* how packets leave, see nexthop.h */
+volatile const __u32 second; /* in units of clock.h, at least 1 */
 #define LO_IFINDEX 1 /* LOOPBACK_IFINDEX of net/net_namespace.h */
 
 /* A family is on when the pod NIC has a global address of it. */

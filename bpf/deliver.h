@@ -5,6 +5,7 @@
 #include "config.h"
 #include "frame.h"
 #include "maps.h"
+#include "nexthop.h"
 #include "packet.h"
 
 /* Next program in the chain, the kernel's stack after the last: TCX_NEXT and TC_ACT_UNSPEC are the same. */
@@ -39,10 +40,20 @@ static __always_inline int to_guest(struct __sk_buff *skb)
 	return bpf_redirect(tap_ifindex, 0);
 }
 
-/* To the pod NIC; the kernel's route and neighbour entry give the next hop, so a changed gateway MAC is followed. */
-static __always_inline int to_outside(struct __sk_buff *skb)
+/*
+ * To the pod NIC; the kernel's route and neighbour entry give the next hop, so a changed gateway MAC is followed. What
+ * belongs to a flow may go past the backlog: flow is NULL where there is none.
+ *
+ * The other end of a veth compares the destination of what it receives with its own MAC (eth_type_trans). Past it, up
+ * to Linux 6.14, a packet stays whose the kernel took it for when the tap received it; from 6.15 on it becomes
+ * PACKET_HOST (skb_scrub_packet in skb_do_redirect). Both are the same here: what leaves was sent to the gateway's MAC,
+ * which the tap has. If somebody has changed the tap's, it goes through the NIC, lest it die as another host's.
+ */
+static __always_inline int to_outside(struct __sk_buff *skb, const struct packet *p, struct flow *flow, __u32 now)
 {
 	count(DIR_TRANSMIT, skb->len);
+	if (redirect_peer && flow && skb->pkt_type == PACKET_HOST && address_to_next_hop(skb, p, flow, now))
+		return bpf_redirect_peer(nic_ifindex, 0);
 	return bpf_redirect_neigh(nic_ifindex, NULL, 0, 0);
 }
 

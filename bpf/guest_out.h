@@ -28,14 +28,14 @@ __noinline int guest_out_error(struct __sk_buff *skb, const struct packet *p)
 		return drop(skb, DIR_TRANSMIT, err);
 	r = (struct rewrite){.src = constant(&f->pod), .dst = p->dst, .difference = f->to_pod, .routed = true};
 	err = rewrite(skb, p, &r);
-	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb);
+	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb, p, NULL, 0);
 }
 
 static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, const volatile struct family *f)
 {
 	struct rewrite r = {.src = constant(&f->pod), .dst = p->dst, .difference = f->to_pod, .routed = true};
 	struct flow_key key;
-	struct flow *flow;
+	struct flow *flow = NULL;
 	__u32 now = clock_now();
 	int err;
 
@@ -65,5 +65,5 @@ static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, co
 			flow_touch(flow, DIR_TRANSMIT, skb->len, now);
 	}
 	err = rewrite(skb, p, &r);
-	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb);
+	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb, p, flow, now);
 }

@@ -55,6 +55,7 @@ struct flow {
 	__u32 seen;   /* clock of the last packet, see clock.h */
 	__u32 made;   /* clock of the first packet */
 	__u64 packets[2], bytes[2]; /* by enum direction */
+	__u64 next_hop; /* see nexthop.h. An entry of the table takes two cache lines with it, and not a byte more */
 };
 
 /* Seen from the guest. */

@@ -73,7 +73,7 @@ func TestBadAttach(t *testing.T) {
 		{"no flows", at("--flows", "1"), []string{"1 flows"}},
 		{"bridge", at("--binding", "bridge"), []string{"not supported yet: --binding bridge"}},
 		{"xdp", at("--fastpath", "xdp"), []string{"not supported yet: --fastpath xdp"}},
-		{"peer", at("--redirect", "peer"), []string{"not supported yet: --redirect peer"}},
+		{"redirect", at("--redirect", "mirror"), []string{`redirect "mirror"`, "neigh or peer"}},
 		{"other binding", at("--binding", "slirp"), []string{"slirp", "masquerade"}},
 		{"metrics without dhcp", at("--metrics-addr", ":0"), []string{"--dhcp"}},
 		{"metrics address", at("--dhcp", "--metrics-addr", "nowhere"), []string{"nowhere"}},

@@ -45,7 +45,7 @@ func attachHere(cfg *Config, key string, start time.Time) (*NIC, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec, tap, err := plan(cfg, was, start)
+	rec, tap, err := plan(key, cfg, was, start)
 	if err != nil {
 		return nil, err
 	}

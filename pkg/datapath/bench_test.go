@@ -89,7 +89,7 @@ func loadIdentity(b *testing.B, local netip.Addr) *masqueradeObjects {
 		a.Prefix6 = netip.PrefixFrom(local, 128)
 		name = masqueradeVarFamily6
 	}
-	spec, err := specialise(&constants{Addresses: a, NICIndex: testNIC, TapIndex: testTap + 1}, DefaultFlows)
+	spec, err := specialise(&constants{Addresses: a, NICIndex: testNIC, TapIndex: testTap + 1, NICMAC: podMAC.String()}, DefaultFlows)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -106,10 +106,12 @@ func (h *hook) hasFilter() (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("listing filters of %s: %w", device.Attrs().Name, err)
 	}
-	return slices.ContainsFunc(filters, func(f netlink.Filter) bool {
-		bpf, ok := f.(*netlink.BpfFilter)
-		return ok && bpf.Name == h.name && bpf.Handle == filterHandle && bpf.Priority == filterPriority
-	}), nil
+	return slices.ContainsFunc(filters, h.owns), nil
+}
+
+func (h *hook) owns(f netlink.Filter) bool {
+	bpf, ok := f.(*netlink.BpfFilter)
+	return ok && bpf.Name == h.name && bpf.Handle == filterHandle && bpf.Priority == filterPriority
 }
 
 // removeFilter takes the filter away, and the qdisc where it is ours and nothing else hangs on it.

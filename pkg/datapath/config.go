@@ -19,6 +19,17 @@ const (
 	Bridge Binding = "bridge"
 )
 
+// Redirect says how a guest's packets leave the pod.
+type Redirect string
+
+const (
+	// RedirectNeigh sends them through the pod NIC: bpf_redirect_neigh.
+	RedirectNeigh Redirect = "neigh"
+	// RedirectPeer hands them to the other end of the pod NIC, a veth, past the NIC's egress and the CPU's backlog:
+	// bpf_redirect_peer. See docs/datapath.md for what that leaves out.
+	RedirectPeer Redirect = "peer"
+)
+
 // Defaults of KubeVirt's masquerade binding (pod.vmNetworkCIDR, pod.vmIPv6NetworkCIDR) and of Tapir.
 var (
 	DefaultCIDR4 = netip.MustParsePrefix("10.0.2.0/24")
@@ -42,20 +53,21 @@ type Port struct {
 
 // Config describes one guest NIC: the tap, the pod NIC that it is joined to, and how.
 type Config struct {
-	Name    string           `json:"name"`    // shown to people and in metrics; default: the tap's name
-	NetNS   string           `json:"netns"`   // path of the pod's network namespace
-	NIC     string           `json:"nic"`     // the pod's NIC, made by the CNI
-	Tap     string           `json:"tap"`     // the guest's tap; made when missing
-	Binding Binding          `json:"binding"` // Masquerade
-	Ports   []Port           `json:"ports,omitempty"`
-	CIDR4   netip.Prefix     `json:"cidr4"`              // gateway is network+1, guest network+2
-	CIDR6   netip.Prefix     `json:"cidr6"`              //
-	MAC     net.HardwareAddr `json:"guestMAC,omitempty"` // nil: learnt from the guest's first frame
-	MTU     int              `json:"mtu,omitempty"`      // 0: the pod NIC's
-	Queues  int              `json:"queues"`             // of the tap, when it is made
-	Flows   int              `json:"flows"`              // size of the flow table
-	TapUID  int              `json:"tapUID"`             // owner of a tap that is made: who may open it; -1: root
-	TapGID  int              `json:"tapGID"`             //
+	Name     string           `json:"name"`    // shown to people and in metrics; default: the tap's name
+	NetNS    string           `json:"netns"`   // path of the pod's network namespace
+	NIC      string           `json:"nic"`     // the pod's NIC, made by the CNI
+	Tap      string           `json:"tap"`     // the guest's tap; made when missing
+	Binding  Binding          `json:"binding"` // Masquerade
+	Ports    []Port           `json:"ports,omitempty"`
+	CIDR4    netip.Prefix     `json:"cidr4"`              // gateway is network+1, guest network+2
+	CIDR6    netip.Prefix     `json:"cidr6"`              //
+	MAC      net.HardwareAddr `json:"guestMAC,omitempty"` // nil: learnt from the guest's first frame
+	MTU      int              `json:"mtu,omitempty"`      // 0: the pod NIC's
+	Queues   int              `json:"queues"`             // of the tap, when it is made
+	Flows    int              `json:"flows"`              // size of the flow table
+	Redirect Redirect         `json:"redirect"`           // RedirectNeigh
+	TapUID   int              `json:"tapUID"`             // owner of a tap that is made: who may open it; -1: root
+	TapGID   int              `json:"tapGID"`             //
 }
 
 // configJSON has the MAC as people write it; encoding/json would take its bytes for base64.

@@ -85,7 +85,7 @@ func newDevices(t *testing.T) devices {
 			}
 		}
 	}
-	spec, err := specialise(&constants{Addresses: a, NICIndex: nic.Attrs().Index, TapIndex: tap.Attrs().Index}, DefaultFlows)
+	spec, err := specialise(&constants{Addresses: a, NICIndex: nic.Attrs().Index, TapIndex: tap.Attrs().Index, NICMAC: nic.Attrs().HardwareAddr.String()}, DefaultFlows)
 	if err != nil {
 		t.Fatal(err)
 	}

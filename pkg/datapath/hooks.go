@@ -31,6 +31,9 @@ func hooks(c *constants) []hook {
 	}
 }
 
+// egress is where the pod's own frames are seen, and the guest's pass where they leave by the pod NIC.
+func egress(c *constants) hook { return hooks(c)[0] }
+
 func (h *hook) pin(dir string) string { return filepath.Join(dir, "link_"+h.name) }
 
 // hang makes the program run in the place that was taken, or, where the kernel has no such places, as a filter.

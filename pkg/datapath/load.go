@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 )
@@ -19,6 +21,8 @@ type constants struct {
 	Addresses *Addresses `json:"addresses"`
 	NICIndex  int        `json:"nicIndex"`
 	TapIndex  int        `json:"tapIndex"`
+	NICMAC    string     `json:"nicMAC"`
+	Peer      bool       `json:"peer"` // packets leave by bpf_redirect_peer
 }
 
 // programsDigest names the BPF code in this binary, so that another version's programs are recognised.
@@ -57,14 +61,21 @@ func specialise(c *constants, flows int) (*ebpf.CollectionSpec, error) {
 	if err != nil {
 		return nil, err
 	}
+	nicMAC, err := net.ParseMAC(c.NICMAC)
+	if err != nil {
+		return nil, fmt.Errorf("reading the pod NIC's MAC: %w", err)
+	}
 	a := c.Addresses
 	vars := map[string]any{
-		masqueradeVarTapIfindex: uint32(c.TapIndex),
-		masqueradeVarNicIfindex: uint32(c.NICIndex),
-		masqueradeVarNicMtu:     uint32(a.MTU),
-		masqueradeVarEpochShift: epochShifts(unit),
-		masqueradeVarHasIpv4:    a.Pod4.IsValid(),
-		masqueradeVarHasIpv6:    a.Pod6.IsValid(),
+		masqueradeVarTapIfindex:   uint32(c.TapIndex),
+		masqueradeVarNicIfindex:   uint32(c.NICIndex),
+		masqueradeVarNicMtu:       uint32(a.MTU),
+		masqueradeVarNicMac:       macWord(nicMAC),
+		masqueradeVarRedirectPeer: c.Peer,
+		masqueradeVarSecond:       uint32(max(1, time.Second/unit)),
+		masqueradeVarEpochShift:   epochShifts(unit),
+		masqueradeVarHasIpv4:      a.Pod4.IsValid(),
+		masqueradeVarHasIpv6:      a.Pod6.IsValid(),
 	}
 	if a.Pod4.IsValid() {
 		vars[masqueradeVarFamily4] = familyOf(a.Guest4, a.Pod4, a.Gateway4, loopback4, a.Prefix4)

@@ -28,7 +28,7 @@ const testNIC, testTap = 1, 1 // lo: test runs need a device that exists
 
 func testLoad(t testing.TB, a *Addresses, flows int) *masqueradeObjects {
 	t.Helper()
-	spec, err := specialise(&constants{Addresses: a, NICIndex: testNIC, TapIndex: testTap}, flows)
+	spec, err := specialise(&constants{Addresses: a, NICIndex: testNIC, TapIndex: testTap, NICMAC: podMAC.String()}, flows)
 	if err != nil {
 		t.Fatal(err)
 	}

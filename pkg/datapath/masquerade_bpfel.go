@@ -105,6 +105,7 @@ type masqueradeFlow struct {
 	Made    uint32
 	Packets [2]uint64
 	Bytes   [2]uint64
+	NextHop uint64
 }
 
 type masqueradeFlowKey struct {
@@ -184,7 +185,10 @@ const (
 	masqueradeVarKeepEvent      = "keep_event"
 	masqueradeVarKeepSide       = "keep_side"
 	masqueradeVarNicIfindex     = "nic_ifindex"
+	masqueradeVarNicMac         = "nic_mac"
 	masqueradeVarNicMtu         = "nic_mtu"
+	masqueradeVarRedirectPeer   = "redirect_peer"
+	masqueradeVarSecond         = "second"
 	masqueradeVarTapIfindex     = "tap_ifindex"
 )
 
@@ -266,7 +270,10 @@ type masqueradeVariableSpecs struct {
 	KeepEvent      *ebpf.VariableSpec `ebpf:"keep_event"`
 	KeepSide       *ebpf.VariableSpec `ebpf:"keep_side"`
 	NicIfindex     *ebpf.VariableSpec `ebpf:"nic_ifindex"`
+	NicMac         *ebpf.VariableSpec `ebpf:"nic_mac"`
 	NicMtu         *ebpf.VariableSpec `ebpf:"nic_mtu"`
+	RedirectPeer   *ebpf.VariableSpec `ebpf:"redirect_peer"`
+	Second         *ebpf.VariableSpec `ebpf:"second"`
 	TapIfindex     *ebpf.VariableSpec `ebpf:"tap_ifindex"`
 }
 
@@ -329,7 +336,10 @@ type masqueradeVariables struct {
 	KeepEvent      *ebpf.Variable `ebpf:"keep_event"`
 	KeepSide       *ebpf.Variable `ebpf:"keep_side"`
 	NicIfindex     *ebpf.Variable `ebpf:"nic_ifindex"`
+	NicMac         *ebpf.Variable `ebpf:"nic_mac"`
 	NicMtu         *ebpf.Variable `ebpf:"nic_mtu"`
+	RedirectPeer   *ebpf.Variable `ebpf:"redirect_peer"`
+	Second         *ebpf.Variable `ebpf:"second"`
 	TapIfindex     *ebpf.Variable `ebpf:"tap_ifindex"`
 }
 

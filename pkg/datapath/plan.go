@@ -13,7 +13,7 @@ import (
 
 // plan looks at the pod and lays down what Attach is going to change there, so that it can be undone even if Attach
 // is killed half-way. It changes nothing itself. The tap is nil where there is none yet.
-func plan(cfg *Config, was *record, start time.Time) (*record, *netlink.Tuntap, error) {
+func plan(key string, cfg *Config, was *record, start time.Time) (*record, *netlink.Tuntap, error) {
 	nic, err := netlink.LinkByName(cfg.NIC)
 	if err != nil {
 		return nil, nil, fmt.Errorf("finding the pod NIC %s in %s: %w", cfg.NIC, cfg.NetNS, err)
@@ -23,7 +23,17 @@ func plan(cfg *Config, was *record, start time.Time) (*record, *netlink.Tuntap, 
 		return nil, nil, err
 	}
 	rec := &record{Config: *cfg, Attached: start}
-	rec.Constants = constants{Addresses: addresses, NICIndex: nic.Attrs().Index}
+	rec.Constants = constants{
+		Addresses: addresses,
+		NICIndex:  nic.Attrs().Index,
+		NICMAC:    nic.Attrs().HardwareAddr.String(),
+		Peer:      cfg.Redirect == RedirectPeer,
+	}
+	if rec.Constants.Peer {
+		if err := peerObstacle(nic, egress(&rec.Constants), pinDir(key)); err != nil {
+			return nil, nil, fmt.Errorf("%w: redirect %s can't be had: %w: use %s", ErrInvalid, RedirectPeer, err, RedirectNeigh)
+		}
+	}
 	if was != nil {
 		rec.Attached, rec.Sysctls, rec.Qdiscs, rec.LoopbackMTU = was.Attached, was.Sysctls, was.Qdiscs, was.LoopbackMTU
 	} else {

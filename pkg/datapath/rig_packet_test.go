@@ -73,7 +73,7 @@ func loadRig(t testing.TB, c rigConfig) *rig {
 		tap = rigTap
 	}
 	spec, err := specialise(&constants{
-		Addresses: testAddresses(!c.noIPv4, !c.noIPv6), NICIndex: rigNIC, TapIndex: tap,
+		Addresses: testAddresses(!c.noIPv4, !c.noIPv6), NICIndex: rigNIC, TapIndex: tap, NICMAC: podMAC.String(),
 	}, flows)
 	if err != nil {
 		t.Fatal(err)

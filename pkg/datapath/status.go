@@ -7,15 +7,18 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"github.com/vishvananda/netlink"
 )
 
 // Status tells how an attached NIC is doing.
 type Status struct {
 	Config       Config    `json:"config"`
 	Addresses    Addresses `json:"addresses"`
-	GuestMAC     string    `json:"mac,omitempty"` // configured or learnt; empty: not a frame was seen yet
-	Hook         string    `json:"hook"`          // tcx, or clsact on kernels before 6.6
-	Healthy      bool      `json:"healthy"`       // all programs hang where they belong
+	GuestMAC     string    `json:"mac,omitempty"`      // configured or learnt; empty: not a frame was seen yet
+	Hook         string    `json:"hook"`               // tcx, or clsact on kernels before 6.6
+	Healthy      bool      `json:"healthy"`            // all programs hang where they belong
+	Bypassed     string    `json:"bypassed,omitempty"` // what has come since attaching that redirect peer shouldn't bypass; attach again with neigh
 	FlowCount    int       `json:"flowCount"`
 	MapBytes     uint64    `json:"mapBytes"` // memory that the kernel charged for the maps
 	Attached     time.Time `json:"attached"`
@@ -45,7 +48,26 @@ func (n *NIC) Status() (Status, error) {
 	}
 	s.MapBytes = mapBytes(&n.maps)
 	s.Hook, s.Healthy = n.hooksHealthy()
+	s.Bypassed = n.bypassed()
 	return s, nil
+}
+
+// bypassed looks again for what would have made Attach refuse redirect peer.
+func (n *NIC) bypassed() string {
+	if !n.record.Constants.Peer {
+		return ""
+	}
+	err := n.inPod(func() error {
+		nic, err := netlink.LinkByIndex(n.record.Constants.NICIndex)
+		if err != nil {
+			return fmt.Errorf("finding the pod NIC: %w", err)
+		}
+		return peerObstacle(nic, egress(&n.record.Constants), pinDir(n.key))
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 func mapBytes(maps *masqueradeMaps) (sum uint64) {

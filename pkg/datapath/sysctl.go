@@ -30,6 +30,7 @@ func podSysctls() []sysctl {
 func tapSysctls(tap string) []sysctl {
 	dir := "ipv6/conf/" + tap
 	return []sysctl{
+		{"ipv4/conf/" + tap + "/forwarding", "1"}, // bpf_fib_lookup asks for it; what the guest sends never gets to be forwarded
 		{dir + "/accept_ra", "0"},
 		{dir + "/accept_dad", "0"},
 		{dir + "/addr_gen_mode", "1"},

@@ -35,11 +35,16 @@ func (c *Config) complete() error {
 	if c.Flows == 0 {
 		c.Flows = DefaultFlows
 	}
+	if c.Redirect == "" {
+		c.Redirect = RedirectNeigh
+	}
 	switch {
 	case c.Binding == Bridge:
 		return fmt.Errorf("binding bridge is %w yet: use masquerade", ErrUnsupported)
 	case c.Binding != Masquerade:
 		return fmt.Errorf("%w: binding %q: want masquerade", ErrInvalid, c.Binding)
+	case c.Redirect != RedirectNeigh && c.Redirect != RedirectPeer:
+		return fmt.Errorf("%w: redirect %q: want %s or %s", ErrInvalid, c.Redirect, RedirectNeigh, RedirectPeer)
 	case c.NetNS == "":
 		return fmt.Errorf("%w: no network namespace given", ErrInvalid)
 	case !validDevice(c.NIC):

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/tapir-vm/tapir/pkg/datapath"
 	"github.com/tapir-vm/tapir/pkg/vm"
 )
 
@@ -20,8 +21,11 @@ const (
 	kernelAnnotation    = annotationPrefix + "kernel"    // file on this host: boot it, not a disk
 	initrdAnnotation    = annotationPrefix + "initrd"    // file on this host
 	cmdlineAnnotation   = annotationPrefix + "cmdline"   // of the kernel
+	redirectAnnotation  = annotationPrefix + "redirect"  // how packets leave the pod
 	ephemeralAnnotation = annotationPrefix + "ephemeral" // hostDisk volumes whose file is not written to, by names with commas between
 )
+
+var ownAnnotations = []string{kernelAnnotation, initrdAnnotation, cmdlineAnnotation, ephemeralAnnotation, redirectAnnotation}
 
 // guestAnnotations are those of KubeVirt's that change the guest and would go unheeded.
 var guestAnnotations = []string{"hooks.kubevirt.io/hookSidecars", "kubevirt.io/ignitiondata"}
@@ -40,9 +44,9 @@ func (c *conversion) annotations(config *vm.Config) {
 	annotations, path := c.machine.VMI.Annotations, c.metadata.Child("annotations")
 	for _, name := range slices.Sorted(maps.Keys(annotations)) {
 		switch at := path.Key(name); {
-		case name == kernelAnnotation || name == initrdAnnotation || name == cmdlineAnnotation || name == ephemeralAnnotation:
+		case slices.Contains(ownAnnotations, name):
 		case strings.HasPrefix(name, annotationPrefix):
-			c.fail(field.NotSupported(at, name, []string{kernelAnnotation, initrdAnnotation, cmdlineAnnotation, ephemeralAnnotation}))
+			c.fail(field.NotSupported(at, name, ownAnnotations))
 		case slices.Contains(guestAnnotations, name):
 			c.fail(field.Forbidden(at, notYet))
 		}
@@ -75,6 +79,17 @@ func (c *conversion) annotations(config *vm.Config) {
 	} else if strings.ContainsFunc(config.Kernel.Cmdline, unicode.IsControl) {
 		c.fail(field.Invalid(line, config.Kernel.Cmdline, "must be one line without control characters"))
 	}
+}
+
+// redirect says how the packets of all of a machine's NICs leave.
+func (c *conversion) redirect() datapath.Redirect {
+	value, ok := c.machine.VMI.Annotations[redirectAnnotation]
+	ways := []datapath.Redirect{datapath.RedirectNeigh, datapath.RedirectPeer}
+	if way := datapath.Redirect(value); !ok || slices.Contains(ways, way) {
+		return way
+	}
+	c.fail(field.NotSupported(c.metadata.Child("annotations").Key(redirectAnnotation), value, ways))
+	return ""
 }
 
 // hostPath returns a file's path, from the manifest's directory where it is relative.

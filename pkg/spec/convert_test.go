@@ -189,6 +189,7 @@ metadata:
     tapir-vm.io/initrd: /boot/initrd
     tapir-vm.io/cmdline: console=ttyS0
     tapir-vm.io/ephemeral: root, data
+    tapir-vm.io/redirect: peer
     example.com/other: is not ours
 spec:
   domain: {memory: {guest: 64Mi}, devices: {}}
@@ -201,6 +202,9 @@ spec:
 	}
 	if diff := cmp.Diff(&vm.Kernel{Image: "/dir/vmlinuz", Initrd: "/boot/initrd", Cmdline: "console=ttyS0"}, got.VM.Kernel); diff != "" {
 		t.Errorf("kernel: -want +got:\n%s", diff)
+	}
+	if way := got.NICs[0].Datapath.Redirect; way != datapath.RedirectPeer {
+		t.Errorf("redirect: %q", way)
 	}
 	want := []vm.Disk{
 		{Name: "root", Source: vm.Overlay, Path: "/dir/root.qcow2", Bus: "sata"},

@@ -22,6 +22,7 @@ type contender struct {
 var contenders = []contender{
 	{"kubevirt", attachKubeVirt, probe.ofKubeVirt, false},
 	{"tapir", attachTapir, probe.ofTapir, false},
+	{"tapir with redirect peer", attachTapirPeer, probe.ofTapir, false},
 	{"tapir with a full flow table", attachSmallTapir, probe.ofTapir, true},
 }
 

@@ -13,26 +13,31 @@ import (
 const smallTable = 64
 
 func attachTapir(t *testing.T, network *nstest.Topology, ports []declaration) {
-	attachTapirWith(t, network, ports, datapath.DefaultFlows)
+	attachTapirWith(t, network, ports, datapath.DefaultFlows, datapath.RedirectNeigh)
+}
+
+func attachTapirPeer(t *testing.T, network *nstest.Topology, ports []declaration) {
+	attachTapirWith(t, network, ports, datapath.DefaultFlows, datapath.RedirectPeer)
 }
 
 func attachSmallTapir(t *testing.T, network *nstest.Topology, ports []declaration) {
-	attachTapirWith(t, network, ports, smallTable)
+	attachTapirWith(t, network, ports, smallTable, datapath.RedirectNeigh)
 }
 
 // attachTapirWith attaches Tapir's datapath, as a launcher would that knows its guest's MAC.
-func attachTapirWith(t *testing.T, network *nstest.Topology, ports []declaration, flows int) {
+func attachTapirWith(t *testing.T, network *nstest.Topology, ports []declaration, flows int, redirect datapath.Redirect) {
 	config := datapath.Config{
-		Name:    t.Name(),
-		NetNS:   network.Pod.Path(),
-		NIC:     "eth0",
-		Tap:     "tap0",
-		Binding: datapath.Masquerade,
-		CIDR4:   datapath.DefaultCIDR4,
-		CIDR6:   datapath.DefaultCIDR6,
-		MAC:     nstest.GuestMAC,
-		Queues:  1,
-		Flows:   flows,
+		Name:     t.Name(),
+		NetNS:    network.Pod.Path(),
+		NIC:      "eth0",
+		Tap:      "tap0",
+		Binding:  datapath.Masquerade,
+		CIDR4:    datapath.DefaultCIDR4,
+		CIDR6:    datapath.DefaultCIDR6,
+		MAC:      nstest.GuestMAC,
+		Queues:   1,
+		Flows:    flows,
+		Redirect: redirect,
 	}
 	for _, p := range ports {
 		config.Ports = append(config.Ports, datapath.Port{Protocol: p.protocol, Port: p.number})
