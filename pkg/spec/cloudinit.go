@@ -68,6 +68,13 @@ func (c *conversion) seed(path *field.Path, s seed) string {
 
 // secret returns what the Secret among the given objects holds that a reference names.
 func (c *conversion) secret(path *field.Path, s seed) string {
+	if s.ref.Name == "" {
+		c.fail(field.Required(path, "names a Secret of the machine's namespace"))
+		return ""
+	}
+	if c.objects == nil {
+		return ""
+	}
 	secret := c.objects.secrets[types.NamespacedName{Namespace: c.machine.VMI.Namespace, Name: s.ref.Name}]
 	if secret == nil {
 		c.fail(field.Invalid(path, s.ref.Name, fmt.Sprintf("there is no Secret of this name in namespace %s among the given objects", c.machine.VMI.Namespace)))

@@ -32,7 +32,8 @@ type NIC struct {
 	DHCP     dhcp.Config4    // without MACs, addresses, DNS, domains and MTU; its Common goes for DHCPv6 and RA as well
 }
 
-// Convert turns a machine into configurations. objects are where the Secrets are that it refers to.
+// Convert turns a machine into configurations. objects are where the Secrets are that it refers to; with nil they are not
+// looked up, and what they hold is left out.
 // Its error says everything that is wrong with the machine or not supported, a line each ([Error]).
 func Convert(m *Machine, objects *Objects) (*VM, error) {
 	c := conversion{machine: m, objects: objects, spec: &m.VMI.Spec, path: field.NewPath("spec"), metadata: field.NewPath("metadata")}
@@ -95,6 +96,9 @@ func (c *conversion) convert() *VM {
 		c.failIf(c.path.Child("subdomain"), v.Subdomain, validation.IsDNS1123Subdomain(v.Subdomain))
 	}
 	c.annotations(&v.VM)
+	if c.machine.Cluster {
+		c.cluster()
+	}
 	c.storage(v)
 	v.NICs = c.nics(v)
 	c.bootOrder()

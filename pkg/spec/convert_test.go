@@ -76,14 +76,15 @@ func TestEverything(t *testing.T) {
 		Subdomain:   "sub.domain",
 		GracePeriod: 7 * time.Second,
 		VM: vm.Config{
-			Name:        "test_everything",
-			UUID:        "5d307ca9-b3ef-428c-8861-06e72d69f223",
-			Machine:     "q35",
-			CPUModel:    "EPYC",
-			Sockets:     2,
-			Cores:       3,
-			Threads:     2,
-			MemoryBytes: 64 << 20,
+			Name:         "test_everything",
+			UUID:         "5d307ca9-b3ef-428c-8861-06e72d69f223",
+			SerialNumber: "S0",
+			Machine:      "q35",
+			CPUModel:     "EPYC",
+			Sockets:      2,
+			Cores:        3,
+			Threads:      2,
+			MemoryBytes:  64 << 20,
 			Disks: []vm.Disk{
 				{Name: "image", Source: vm.HostDisk, Path: "/image", Bus: "scsi", CDROM: true, ReadOnly: true, BootOrder: 1},
 				{Name: "made", Source: vm.HostDisk, Path: "/made", Create: true, Bytes: 1 << 30, Bus: "virtio", ReadOnly: true, Serial: "S1"},
@@ -264,7 +265,7 @@ func TestConvertWithoutLoad(t *testing.T) {
 	vmi.Spec.SchedulerName = "mine"
 	_, err := Convert(&Machine{VMI: vmi}, &Objects{})
 	want := `VirtualMachineInstance test/a: spec.domain.memory.guest: Required value: the guest needs memory, such as 1Gi
-VirtualMachineInstance test/a: spec.schedulerName: not supported yet`
+VirtualMachineInstance test/a: spec.schedulerName: takes a cluster`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want\n%s", err, want)
 	}

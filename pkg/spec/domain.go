@@ -54,6 +54,12 @@ func (c *conversion) domain() vm.Config {
 		}
 		config.UUID = id.String()
 	}
+	if firmware := domain.Firmware; firmware != nil && firmware.Serial != "" {
+		config.SerialNumber = firmware.Serial
+		if len(firmware.Serial) > maxSerial || !serialFormat.MatchString(firmware.Serial) {
+			c.fail(field.Invalid(path.Child("firmware", "serial"), firmware.Serial, "must be at most 256 of A-Z, a-z, 0-9, '_', '.', '+' and '-'"))
+		}
+	}
 	if a := c.spec.Architecture; a != "" && a != "amd64" {
 		c.fail(field.NotSupported(c.path.Child("architecture"), a, []string{"amd64"}))
 	}
@@ -87,6 +93,9 @@ func (c *conversion) memory(path *field.Path) int64 {
 	if request, ok := requests["memory"]; ok {
 		return c.bytes(path.Child("resources", "requests", "memory"), request, minMemory)
 	}
+	if limit, ok := c.spec.Domain.Resources.Limits["memory"]; ok {
+		return c.bytes(path.Child("resources", "limits", "memory"), limit, minMemory)
+	}
 	c.fail(field.Required(path.Child("memory", "guest"), "the guest needs memory, such as 1Gi"))
 	return 0
 }
@@ -107,8 +116,8 @@ func (c *conversion) cpus(path *field.Path) (sockets, cores, threads int) {
 	at := path.Child("cpu")
 	if cpu := c.spec.Domain.CPU; cpu != nil && cpu.Sockets|cpu.Cores|cpu.Threads != 0 {
 		sockets, cores, threads = max(int(cpu.Sockets), 1), max(int(cpu.Cores), 1), max(int(cpu.Threads), 1)
-	} else if request, ok := c.spec.Domain.Resources.Requests["cpu"]; ok {
-		at = path.Child("resources", "requests", "cpu")
+	} else if request, list, ok := c.cpuResource(); ok {
+		at = path.Child("resources", list, "cpu")
 		if request.Sign() <= 0 {
 			c.fail(field.Invalid(at, request.String(), "must be more than 0"))
 		} else if request.CmpInt64(maxCPUs) > 0 {
@@ -122,6 +131,15 @@ func (c *conversion) cpus(path *field.Path) (sockets, cores, threads int) {
 		return 1, 1, 1
 	}
 	return sockets, cores, threads
+}
+
+// cpuResource is how many CPUs the machine may take or, without a limit, asks for, and the list that says so.
+func (c *conversion) cpuResource() (q resource.Quantity, list string, ok bool) {
+	if q, ok = c.spec.Domain.Resources.Limits["cpu"]; ok {
+		return q, "limits", true
+	}
+	q, ok = c.spec.Domain.Resources.Requests["cpu"]
+	return q, "requests", ok
 }
 
 // cpuModel is "" where package vm is to choose, which chooses the host's if it can.

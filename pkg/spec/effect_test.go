@@ -26,7 +26,7 @@ spec:
     cpu: {sockets: 2, cores: 3, threads: 2, model: EPYC}
     machine: {type: q35}
     memory: {guest: 64Mi}
-    firmware: {uuid: 5d307ca9-b3ef-428c-8861-06e72d69f223, bootloader: {bios: {}}}
+    firmware: {uuid: 5d307ca9-b3ef-428c-8861-06e72d69f223, serial: S0, bootloader: {bios: {}}}
     devices:
       autoattachGraphicsDevice: false
       autoattachMemBalloon: false

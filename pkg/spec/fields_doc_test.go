@@ -22,7 +22,7 @@ func TestFieldsDoc(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(text)
-	for name, fields := range map[string][]supportedField{"vm": vmFields, "vmi": vmiFields} {
+	for name, fields := range map[string][]supportedField{"vm": vmFields, "vmi": vmiFields, "cluster": clusterFields} {
 		begin, end := strings.Index(want, "<!-- "+name+":"), strings.Index(want, "<!-- /"+name+" -->")
 		if begin < 0 || end < begin {
 			t.Fatalf("%s has no place for the table %s", fieldsDoc, name)

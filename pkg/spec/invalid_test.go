@@ -25,7 +25,7 @@ func TestInvalid(t *testing.T) {
 		"memory below 1M":       {"resources: {requests: {memory: 999k}}, devices: {}", "", "spec.domain.resources.requests.memory: Invalid"},
 		"negative memory":       {"memory: {guest: -1Gi}, devices: {}", "", "spec.domain.memory.guest: Invalid"},
 		"vast memory":           {"memory: {guest: 16Ei}, devices: {}", "", "spec.domain.memory.guest: Invalid"},
-		"memory limit":          {"memory: {guest: 64Mi}, resources: {limits: {memory: 1Gi}}, devices: {}", "", "spec.domain.resources.limits: not supported yet"},
+		"memory limit":          {"memory: {guest: 64Mi}, resources: {limits: {memory: 1Gi}}, devices: {}", "", "spec.domain.resources.limits: takes a cluster"},
 		"hugepages":             {"memory: {guest: 64Mi, hugepages: {pageSize: 2Mi}}, devices: {}", "", "spec.domain.memory.hugepages: not supported yet"},
 		"too many cpus":         {"cpu: {cores: 17, sockets: 17}, " + ok, "", "spec.domain.cpu: Invalid"},
 		"cpus that overflow":    {"cpu: {cores: 2147483648, sockets: 2147483648}, " + ok, "", "spec.domain.cpu: Invalid"},
@@ -36,6 +36,7 @@ func TestInvalid(t *testing.T) {
 		"machine type":          {"machine: {type: pc}, " + ok, "", "spec.domain.machine.type: Unsupported value"},
 		"machine options":       {`machine: {type: "q35,accel=tcg"}, ` + ok, "", "spec.domain.machine.type: Unsupported value"},
 		"uuid":                  {"firmware: {uuid: 1234}, " + ok, "", "spec.domain.firmware.uuid: Invalid value: must be text"},
+		"system serial":         {`firmware: {serial: "a,b"}, ` + ok, "", "spec.domain.firmware.serial: Invalid"},
 		"malformed uuid":        {"firmware: {uuid: abc}, " + ok, "", "spec.domain.firmware.uuid: Invalid"},
 		"efi":                   {"firmware: {bootloader: {efi: {}}}, " + ok, "", "spec.domain.firmware.bootloader.efi: not supported yet"},
 		"kernel boot":           {"firmware: {kernelBoot: {kernelArgs: a}}, " + ok, "", "spec.domain.firmware.kernelBoot: not supported yet: it takes images; for a kernel on this host use the annotations tapir-vm.io/kernel"},
@@ -48,8 +49,8 @@ func TestInvalid(t *testing.T) {
 		"subdomain":             {ok, "subdomain: A", "spec.subdomain: Invalid"},
 		"negative grace":        {ok, "terminationGracePeriodSeconds: -1", "spec.terminationGracePeriodSeconds: Invalid"},
 		"endless grace":         {ok, "terminationGracePeriodSeconds: 9223372036854775807", "spec.terminationGracePeriodSeconds: Invalid"},
-		"scheduling":            {ok, "affinity: {}", "spec.affinity: not supported yet"},
-		"probe":                 {ok, "readinessProbe: {tcpSocket: {port: 80}}", "spec.readinessProbe: not supported yet"},
+		"scheduling":            {ok, "affinity: {}", "spec.affinity: takes a cluster"},
+		"probe":                 {ok, "readinessProbe: {tcpSocket: {port: 80}}", "spec.readinessProbe: takes a cluster"},
 		"257 NICs":              {"memory: {guest: 64Mi}, devices: {interfaces: [" + strings.Repeat("{name: a},", 257) + "]}", "", "spec.domain.devices.interfaces: Too many"},
 		"257 networks":          {ok, "networks: [" + strings.Repeat("{name: a, pod: {}},", 257) + "]", "spec.networks: Too many"},
 		"name of NIC":           {"memory: {guest: 64Mi}, devices: {interfaces: [{name: a.b}]}", "networks: [{name: a.b, pod: {}}]", "spec.domain.devices.interfaces[0].name: Invalid"},
@@ -120,10 +121,10 @@ func TestInvalid(t *testing.T) {
 		"hostDisk control":      {ok, `volumes: [{name: a, hostDisk: {path: "/a\0b", type: Disk}}]`, "spec.volumes[0].hostDisk.path: Invalid"},
 		"hostDisk size":         {ok, "volumes: [{name: a, hostDisk: {path: /a, type: Disk, capacity: 1Gi}}]", "spec.volumes[0].hostDisk.capacity: Invalid"},
 		"hostDisk to make":      {ok, "volumes: [{name: a, hostDisk: {path: /a, type: DiskOrCreate}}]", "spec.volumes[0].hostDisk.capacity: Invalid"},
-		"containerDisk":         {ok, "volumes: [{name: a, containerDisk: {image: a}}]", "spec.volumes[0].containerDisk: not supported yet: it takes images; copy the disk"},
-		"claim":                 {ok, "volumes: [{name: a, persistentVolumeClaim: {claimName: a}}]", "spec.volumes[0].persistentVolumeClaim: not supported yet: it takes a cluster"},
-		"ephemeral":             {ok, "volumes: [{name: a, ephemeral: {}}]", "spec.volumes[0].ephemeral: not supported yet: it takes a cluster"},
-		"config map":            {ok, "volumes: [{name: a, configMap: {name: a}}]", "spec.volumes[0].configMap: not supported yet"},
+		"containerDisk":         {ok, "volumes: [{name: a, containerDisk: {image: a}}]", "spec.volumes[0].containerDisk: takes a cluster: copy the disk"},
+		"claim":                 {ok, "volumes: [{name: a, persistentVolumeClaim: {claimName: a}}]", "spec.volumes[0].persistentVolumeClaim: takes a cluster: use hostDisk"},
+		"ephemeral":             {ok, "volumes: [{name: a, ephemeral: {}}]", "spec.volumes[0].ephemeral: not supported yet: use hostDisk"},
+		"config map":            {ok, "volumes: [{name: a, configMap: {name: a}}]", "spec.volumes[0].configMap: takes a cluster"},
 		"257 volumes":           {ok, "volumes: [" + strings.Repeat("{name: a, emptyDisk: {capacity: 1}},", 257) + "]", "spec.volumes: Too many"},
 		"257 disks":             {"memory: {guest: 64Mi}, devices: {disks: [" + strings.Repeat("{name: a},", 257) + "]}", "", "spec.domain.devices.disks: Too many"},
 		"empty cloud-init":      {ok, "volumes: [{name: a, cloudInitNoCloud: {}}]", "spec.volumes[0].cloudInitNoCloud: Required"},
@@ -159,7 +160,7 @@ func TestInvalid(t *testing.T) {
 			if strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("%s: shows user data", err)
 			}
-			if unsupported := strings.Contains(test.want, "not supported yet"); errors.Is(err, errors.ErrUnsupported) != unsupported {
+			if unsupported := strings.Contains(test.want, "not supported yet") || strings.Contains(test.want, "takes a cluster"); errors.Is(err, errors.ErrUnsupported) != unsupported {
 				t.Errorf("%s: is errors.ErrUnsupported: %t", err, !unsupported)
 			}
 		})

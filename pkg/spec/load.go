@@ -37,10 +37,38 @@ type Objects struct {
 	secrets  map[types.NamespacedName]*corev1.Secret
 }
 
+// NewObjects returns objects that hold Secrets, for a machine that comes from no manifest.
+func NewObjects(secrets ...*corev1.Secret) *Objects {
+	o := &Objects{secrets: map[types.NamespacedName]*corev1.Secret{}}
+	for _, secret := range secrets {
+		o.secrets[nameOf(secret)] = secret
+	}
+	return o
+}
+
+// NewMachine returns the machine of an object of a cluster. vm is the VirtualMachine whose template vmi is, nil for a
+// VirtualMachineInstance by itself.
+func NewMachine(vm *kubevirt.VirtualMachine, vmi *kubevirt.VirtualMachineInstance) *Machine {
+	return &Machine{VM: vm, VMI: vmi, Cluster: true}
+}
+
+// Template returns the instance that a VirtualMachine describes, under its name; nil when it has no template.
+func Template(vm *kubevirt.VirtualMachine) *kubevirt.VirtualMachineInstance {
+	if vm.Spec.Template == nil {
+		return nil
+	}
+	vmi := &kubevirt.VirtualMachineInstance{ObjectMeta: vm.Spec.Template.ObjectMeta, Spec: vm.Spec.Template.Spec}
+	vmi.Namespace, vmi.Name = vm.Namespace, vm.Name
+	return vmi
+}
+
 // Machine is a virtual machine as an object describes it.
 type Machine struct {
 	VM  *kubevirt.VirtualMachine         // whose template VMI is; nil for a VirtualMachineInstance
 	VMI *kubevirt.VirtualMachineInstance // with name and namespace, also when it is a template
+	// Cluster says that the machine runs in a pod, whose volumes lie where package handover says, and that it may have what
+	// only a cluster has.
+	Cluster bool
 	// Dir is what relative paths are relative to. Paths on this host are for those who write files on it: without
 	// a directory relative ones and direct kernel boot are refused.
 	Dir    string
@@ -51,7 +79,7 @@ type Machine struct {
 // That there is no machine among them is an error too.
 func Load(sources ...Source) (*Objects, error) {
 	l := loader{
-		objects: &Objects{secrets: map[types.NamespacedName]*corev1.Secret{}},
+		objects: NewObjects(),
 		seen:    map[string]origin{},
 	}
 	for _, source := range sources {
@@ -170,13 +198,10 @@ func (l *loader) add(object metav1.Object, o origin, dir string) field.ErrorList
 		l.objects.secrets[nameOf(object)] = object
 		machine = nil
 	case *kubevirt.VirtualMachine:
-		template := object.Spec.Template
-		if template == nil {
+		machine.VM, machine.VMI = object, Template(object)
+		if machine.VMI == nil {
 			return field.ErrorList{field.Required(field.NewPath("spec", "template"), "it describes the machine")}
 		}
-		machine.VM = object
-		machine.VMI = &kubevirt.VirtualMachineInstance{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
-		machine.VMI.Namespace, machine.VMI.Name = object.Namespace, object.Name
 	case *kubevirt.VirtualMachineInstance:
 		machine.VMI = object
 	default:

@@ -107,6 +107,8 @@ func (c *conversion) attach(v *VM, volume volume, disk *kubevirt.Disk, path *fie
 	case volume.CloudInitNoCloud != nil:
 		d.Source = vm.Seed
 		c.cloudInit(v, volume.CloudInitNoCloud, volume.path.Child("cloudInitNoCloud"))
+	default:
+		c.clusterVolume(&d, &volume.VolumeSource, volume.path)
 	}
 	v.VM.Disks = append(v.VM.Disks, d)
 }
@@ -117,6 +119,9 @@ func (c *conversion) hostDisk(d *vm.Disk, source *kubevirt.HostDisk, path *field
 		d.Source = vm.Overlay
 	}
 	d.Path = c.hostPath(path.Child("path"), source.Path)
+	if c.machine.Cluster {
+		d.Path = hostDiskInPod(d.Name, d.Path)
+	}
 	switch source.Type {
 	case kubevirt.HostDiskExists:
 		if !source.Capacity.IsZero() {

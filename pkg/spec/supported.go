@@ -56,6 +56,7 @@ var vmiFields = []supportedField{
 	{"domain.devices.networkInterfaceMultiqueue", "virtio gets a queue for each CPU, at most 256"},
 	{"domain.devices.rng", "virtio-rng"},
 	{"domain.firmware.bootloader.bios", "the default"},
+	{"domain.firmware.serial", "the system's serial number (SMBIOS): at most 256 of `A-Za-z0-9_.+-`"},
 	{"domain.firmware.uuid", "default: derived from namespace and name, always the same"},
 	{"domain.machine.type", "`q35` (default) or `pc-q35-VERSION`"},
 	{"domain.memory.guest", "default `resources.requests.memory`; one of them is needed"},
@@ -81,22 +82,73 @@ var vmiFields = []supportedField{
 	{"volumes[].name", "a DNS label, unique"},
 }
 
+// clusterFields are the further fields of a machine in a cluster; ".*" is all that is in a field. Whether Kubernetes takes
+// what is in those, which end up in the pod as they are, is for its API server to say.
+var clusterFields = []supportedField{
+	{"affinity.*", "of the pod"},
+	{"domain.resources.limits.cpu", "of the pod; number of CPUs when `cpu` has no topology"},
+	{"domain.resources.limits.memory", "of the guest: the pod gets what QEMU takes on top; the guest's memory when nothing else says it"},
+	{"evictionStrategy", "`None`, `LiveMigrate`, `LiveMigrateIfPossible` or `External`: all but `None` keep the pod from being evicted"},
+	{"livenessProbe.exec.command[]", "runs in the guest, by its agent"},
+	{"livenessProbe.failureThreshold", "as of a pod"},
+	{"livenessProbe.guestAgentPing", "asks the guest's agent"},
+	{"livenessProbe.httpGet.*", "asks the guest by the pod's address"},
+	{"livenessProbe.initialDelaySeconds", "as of a pod"},
+	{"livenessProbe.periodSeconds", "as of a pod"},
+	{"livenessProbe.successThreshold", "1"},
+	{"livenessProbe.tcpSocket.*", "connects to the guest by the pod's address"},
+	{"livenessProbe.timeoutSeconds", "as of a pod"},
+	{"nodeSelector.*", "of the pod"},
+	{"priorityClassName", "of the pod"},
+	{"readinessProbe.exec.command[]", "runs in the guest, by its agent"},
+	{"readinessProbe.failureThreshold", "as of a pod"},
+	{"readinessProbe.guestAgentPing", "asks the guest's agent"},
+	{"readinessProbe.httpGet.*", "asks the guest by the pod's address"},
+	{"readinessProbe.initialDelaySeconds", "as of a pod"},
+	{"readinessProbe.periodSeconds", "as of a pod"},
+	{"readinessProbe.successThreshold", "as of a pod"},
+	{"readinessProbe.tcpSocket.*", "connects to the guest by the pod's address"},
+	{"readinessProbe.timeoutSeconds", "as of a pod"},
+	{"schedulerName", "of the pod"},
+	{"tolerations.*", "of the pod"},
+	{"topologySpreadConstraints.*", "of the pod"},
+	{"volumes[].configMap.name", "a read-only disk with the ConfigMap's files"},
+	{"volumes[].configMap.optional", "an empty disk when there is no such ConfigMap"},
+	{"volumes[].configMap.volumeLabel", "of the file system, at most 32 characters"},
+	{"volumes[].containerDisk.image", "with the disk, raw or qcow2, under `/disk`; changes are gone with the machine"},
+	{"volumes[].containerDisk.imagePullPolicy", "default `Always` for an image without tag or with `latest`, else `IfNotPresent`"},
+	{"volumes[].containerDisk.imagePullSecret", "a Secret of the machine's namespace"},
+	{"volumes[].containerDisk.path", "of the disk in the image, if it isn't the one file under `/disk`"},
+	{"volumes[].dataVolume.name", "its PersistentVolumeClaim of the same name"},
+	{"volumes[].persistentVolumeClaim.claimName", "of mode `Block`, or `Filesystem` with a raw `disk.img` in it"},
+	{"volumes[].persistentVolumeClaim.readOnly", "default `false`"},
+	{"volumes[].secret.optional", "an empty disk when there is no such Secret"},
+	{"volumes[].secret.secretName", "a read-only disk with the Secret's files"},
+	{"volumes[].secret.volumeLabel", "of the file system, at most 32 characters"},
+}
+
 // advice says what to use instead of some fields that are not supported.
 var advice = map[string]string{
 	"domain.devices.interfaces[].bridge": "use masquerade",
 	"domain.firmware.kernelBoot":         "it takes images; for a kernel on this host use the annotations " + kernelAnnotation + ", " + initrdAnnotation + " and " + cmdlineAnnotation,
-	"volumes[].containerDisk":            "it takes images; copy the disk out of the image and use hostDisk, with " + ephemeralAnnotation + " to keep it as it is",
-	"volumes[].dataVolume":               "it takes a cluster; use hostDisk",
-	"volumes[].ephemeral":                "it takes a cluster; use hostDisk with " + ephemeralAnnotation,
-	"volumes[].persistentVolumeClaim":    "it takes a cluster; use hostDisk",
+	"volumes[].ephemeral":                "use hostDisk with " + ephemeralAnnotation,
+}
+
+// hostAdvice says what to use on a host instead of what only a cluster has.
+var hostAdvice = map[string]string{
+	"volumes[].containerDisk":         "copy the disk out of the image and use hostDisk, with " + ephemeralAnnotation + " to keep it as it is",
+	"volumes[].dataVolume":            "use hostDisk",
+	"volumes[].persistentVolumeClaim": "use hostDisk",
 }
 
 var (
-	vmReach  = reach(vmFields)
-	vmiReach = reach(vmiFields)
+	vmReach      = reach(vmFields)
+	vmiReach     = reach(vmiFields)
+	clusterReach = reach(slices.Concat(vmiFields, clusterFields))
 )
 
-// reach is the set of all fields and all that they are in.
+// reach is the set of all fields and all that they are in. With a field that is supported as a whole its ".*" is in
+// the set too.
 func reach(fields []supportedField) map[string]bool {
 	set := map[string]bool{}
 	for _, f := range fields {
@@ -114,40 +166,60 @@ func reach(fields []supportedField) map[string]bool {
 
 // unsupported lists the fields that are set and aren't supported: of a part that is refused as a whole, only the whole.
 func (m *Machine) unsupported(path *field.Path) field.ErrorList {
-	errs := walk(path, "", tree(&m.VMI.Spec), vmiReach)
+	w := walker{reach: vmiReach}
+	if m.Cluster {
+		w.reach = clusterReach
+	}
+	errs := w.walk(path, "", tree(&m.VMI.Spec))
 	if m.VM != nil {
 		spec := m.VM.Spec.DeepCopy()
 		spec.Template = nil
-		errs = append(errs, walk(field.NewPath("spec"), "", tree(spec), vmReach)...)
+		errs = append(errs, walker{reach: vmReach}.walk(field.NewPath("spec"), "", tree(spec))...)
 	}
 	return errs
 }
 
-func walk(path *field.Path, pattern string, value any, reach map[string]bool) field.ErrorList {
+// walker looks for fields that are out of reach.
+type walker struct{ reach map[string]bool }
+
+func (w walker) walk(path *field.Path, pattern string, value any) field.ErrorList {
 	var errs field.ErrorList
 	switch value := value.(type) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(value)) {
 			at, inside := path.Child(name), strings.TrimPrefix(pattern+"."+name, ".")
 			switch {
-			case value[name] == nil:
-			case reach[inside]:
-				errs = append(errs, walk(at, inside, value[name], reach)...)
-			case advice[inside] != "":
-				errs = append(errs, field.Forbidden(at, notYet+": "+advice[inside]))
+			case value[name] == nil || w.reach[inside+".*"]:
+			case w.reach[inside]:
+				errs = append(errs, w.walk(at, inside, value[name])...)
 			default:
-				errs = append(errs, field.Forbidden(at, notYet))
+				errs = append(errs, field.Forbidden(at, refusal(inside)))
 			}
 		}
 	case []any:
 		for i, element := range value {
-			errs = append(errs, walk(path.Index(i), pattern+"[]", element, reach)...)
+			errs = append(errs, w.walk(path.Index(i), pattern+"[]", element)...)
 		}
 	}
 	return errs
 }
 
-const notYet = "not supported yet"
+const (
+	notYet      = "not supported yet"
+	onlyCluster = "takes a cluster"
+)
+
+// refusal says why a field isn't taken, and what to do about it.
+func refusal(pattern string) string {
+	reason, instead := notYet, advice[pattern]
+	if clusterReach[pattern] {
+		reason, instead = onlyCluster, hostAdvice[pattern]
+	}
+	if instead != "" {
+		return reason + ": " + instead
+	}
+	return reason
+}
 
 // tree is what is set in a part of an object. A field that is left out when it is empty counts as unset, as it does
 // for the API server.

@@ -5,6 +5,7 @@ package spec
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +79,11 @@ func sample(t reflect.Type) (any, bool) {
 
 // Every field that KubeVirt's type has is either on the list or refused, by the path of the first part that isn't.
 func TestEveryFieldIsSupportedOrRefused(t *testing.T) {
+	t.Run("host", func(t *testing.T) { testEveryField(t, false, vmiFields) })
+	t.Run("cluster", func(t *testing.T) { testEveryField(t, true, slices.Concat(vmiFields, clusterFields)) })
+}
+
+func testEveryField(t *testing.T, cluster bool, fields []supportedField) {
 	leaves := leavesOf(t, reflect.TypeFor[kubevirt.VirtualMachineInstanceSpec](), "", "", func(v any) any { return v })
 	if len(leaves) < 400 {
 		t.Fatalf("found %d fields only: does the walk miss some?", len(leaves))
@@ -87,7 +93,7 @@ func TestEveryFieldIsSupportedOrRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &Machine{VMI: &kubevirt.VirtualMachineInstance{}}
+		m := &Machine{VMI: &kubevirt.VirtualMachineInstance{}, Cluster: cluster}
 		if err := json.Unmarshal(text, &m.VMI.Spec); err != nil {
 			t.Fatalf("%s: %v", l.pattern, err)
 		}
@@ -98,54 +104,79 @@ func TestEveryFieldIsSupportedOrRefused(t *testing.T) {
 		for _, e := range m.unsupported(field.NewPath("spec")) {
 			got = append(got, e.Field)
 		}
-		if diff := cmp.Diff(refused(l), got); diff != "" {
+		if diff := cmp.Diff(refused(l, fields), got); diff != "" {
 			t.Errorf("%s: refused paths (-want +got):\n%s", l.pattern, diff)
 		}
 	}
 }
 
 // refused is the path that a field must be refused by, going by the list alone.
-func refused(l leaf) []string {
+func refused(l leaf, fields []supportedField) []string {
 	patterns, paths := strings.Split(l.pattern, "."), strings.Split(strings.TrimPrefix(l.path, "."), ".")
 	for i := range patterns {
 		part := strings.TrimSuffix(strings.Join(patterns[:i+1], "."), "[]")
-		if !onList(part) {
+		if !onList(part, fields) {
 			return []string{"spec." + strings.TrimSuffix(strings.Join(paths[:i+1], "."), "[0]")}
 		}
 	}
 	return nil
 }
 
-func onList(part string) bool {
-	for _, f := range vmiFields {
-		if rest, ok := strings.CutPrefix(f.path, part); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+func onList(part string, fields []supportedField) bool {
+	for _, f := range fields {
+		whole, isWhole := strings.CutSuffix(f.path, ".*")
+		if isWhole && inside(part, whole) || inside(f.path, part) {
 			return true
 		}
 	}
 	return false
 }
 
+// inside says that a path is another one or leads on from it.
+func inside(path, start string) bool {
+	rest, ok := strings.CutPrefix(path, start)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
 // A misspelt entry would refuse what it means to support.
 func TestListedFieldsExist(t *testing.T) {
 	known := map[string]bool{
 		// A map's keys are not in the type.
+		"domain.resources.limits.cpu":      true,
+		"domain.resources.limits.memory":   true,
 		"domain.resources.requests.cpu":    true,
 		"domain.resources.requests.memory": true,
 	}
 	for _, l := range leavesOf(t, reflect.TypeFor[kubevirt.VirtualMachineInstanceSpec](), "", "", func(v any) any { return v }) {
 		known[l.pattern] = true
 	}
-	for i, f := range vmiFields {
-		if !known[f.path] {
-			t.Errorf("KubeVirt has no field %s", f.path)
+	exists := func(whole string) bool {
+		for pattern := range known {
+			if inside(pattern, whole) {
+				return true
+			}
 		}
-		if i > 0 && vmiFields[i-1].path >= f.path {
-			t.Errorf("%s is out of order", f.path)
+		return false
+	}
+	for _, fields := range [][]supportedField{vmiFields, clusterFields} {
+		for i, f := range fields {
+			whole, isWhole := strings.CutSuffix(f.path, ".*")
+			if !known[f.path] && (!isWhole || !exists(whole)) {
+				t.Errorf("KubeVirt has no field %s", f.path)
+			}
+			if i > 0 && fields[i-1].path >= f.path {
+				t.Errorf("%s is out of order", f.path)
+			}
 		}
 	}
 	for pattern := range advice {
-		if vmiReach[pattern] {
+		if clusterReach[pattern] {
 			t.Errorf("%s is supported, and yet there is advice against it", pattern)
+		}
+	}
+	for pattern := range hostAdvice {
+		if vmiReach[pattern] || !clusterReach[pattern] {
+			t.Errorf("%s is not what only a cluster has, and yet there is advice about it", pattern)
 		}
 	}
 }

@@ -68,6 +68,9 @@ func (a *arguments) machine(c *Config, acceleration Acceleration) {
 	if c.UUID != "" {
 		a.add("-uuid", c.UUID)
 	}
+	if c.SerialNumber != "" {
+		a.add("-smbios", "type=1,serial="+escape(c.SerialNumber))
+	}
 	if c.RNG {
 		a.object("-object", map[string]any{"qom-type": "rng-random", "id": "rng0", "filename": "/dev/urandom"})
 		a.device(map[string]any{"driver": "virtio-rng-pci", "rng": "rng0"})

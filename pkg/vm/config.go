@@ -17,6 +17,7 @@ const (
 type Config struct {
 	Name         string
 	UUID         string
+	SerialNumber string // of the system (SMBIOS type 1); "" is none
 	RunDir       string // sockets, overlays, seed and logs of this VM; made if missing, QEMU's user can't open it
 	QEMU         string // binary; "" finds qemu-system-x86_64 on PATH
 	UID, GID     int    // QEMU runs as this unprivileged user; the caller's own, unless that is root
@@ -48,6 +49,7 @@ const (
 	EmptyDisk DiskSource = "emptyDisk" // made in RunDir with Bytes, gone with the VM
 	Overlay   DiskSource = "overlay"   // a qcow2 in RunDir over a read-only base at Path, raw or qcow2 by its header; Bytes may enlarge it
 	Seed      DiskSource = "seed"      // Config.CloudInit
+	Files     DiskSource = "files"     // made in RunDir: ISO 9660 with the files in the directory Path, read-only
 )
 
 // Disk is one drive of the guest.
@@ -57,6 +59,7 @@ type Disk struct {
 	Path      string
 	Bytes     int64
 	Create    bool   // HostDisk: make it with Bytes when missing (type DiskOrCreate)
+	Label     string // Files: of the file system, at most 32 characters
 	Bus       string // virtio, sata, scsi
 	CDROM     bool
 	ReadOnly  bool

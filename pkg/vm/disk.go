@@ -45,6 +45,10 @@ func openDrive(ctx context.Context, dir runDir, cfg *Config, d Disk) (drv *drive
 		drv = &drive{Disk: d, format: raw}
 		drv.ReadOnly = true
 		drv.file, err = makeSeed(dir, cfg.CloudInit)
+	case Files:
+		drv = &drive{Disk: d, format: raw}
+		drv.ReadOnly = true
+		drv.file, err = makeFiles(dir, d)
 	}
 	if err != nil {
 		undo()

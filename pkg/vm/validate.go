@@ -128,9 +128,12 @@ func completeDisks(disks []Disk, cloudInit bool) ([]Disk, error) {
 			sata++
 		}
 		switch d.Source {
-		case HostDisk, Overlay:
+		case HostDisk, Overlay, Files:
 			if d.Path == "" {
 				return nil, configErrorf(field("Path"), "is missing")
+			}
+			if len(d.Label) > maxLabel {
+				return nil, configErrorf(field("Label"), "%q: want at most %d characters", d.Label, maxLabel)
 			}
 			if d.Create && d.Bytes == 0 {
 				return nil, configErrorf(field("Bytes"), "how large is the disk to be made?")
@@ -145,7 +148,7 @@ func completeDisks(disks []Disk, cloudInit bool) ([]Disk, error) {
 				return nil, configErrorf(field("Source"), "a seed, but CloudInit is missing")
 			}
 		default:
-			return nil, configErrorf(field("Source"), "%q is unknown: want hostDisk, emptyDisk, overlay or seed", d.Source)
+			return nil, configErrorf(field("Source"), "%q is unknown: want hostDisk, emptyDisk, overlay, seed or files", d.Source)
 		}
 	}
 	if sata > maxSataDisks {

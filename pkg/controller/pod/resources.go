@@ -94,7 +94,7 @@ func vCPUs(vmi *kubevirt.VirtualMachineInstance) int64 {
 	if cpu := vmi.Spec.Domain.CPU; cpu != nil && cpu.Sockets|cpu.Cores|cpu.Threads != 0 {
 		return int64(max(cpu.Sockets, 1)) * int64(max(cpu.Cores, 1)) * int64(max(cpu.Threads, 1))
 	}
-	for _, list := range []corev1.ResourceList{vmi.Spec.Domain.Resources.Requests, vmi.Spec.Domain.Resources.Limits} {
+	for _, list := range []corev1.ResourceList{vmi.Spec.Domain.Resources.Limits, vmi.Spec.Domain.Resources.Requests} {
 		if cpu, ok := list[corev1.ResourceCPU]; ok {
 			return max(cpu.Value(), 1)
 		}
