@@ -61,8 +61,13 @@ func (l tcpStream) Start(ctx context.Context, network *lab.Network) (Meter, erro
 	if err != nil {
 		return nil, err
 	}
-	m := &streams{peer: network.Peer, load: l}
-	err = guest.Run(func() (err error) {
+	return l.between(network.Peer, guest)
+}
+
+// between puts the receiver of connections in the guest.
+func (l tcpStream) between(peer, guest *lab.Namespace) (*streams, error) {
+	m := &streams{peer: peer, load: l}
+	err := guest.Run(func() (err error) {
 		m.listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", streamPort))
 		return err
 	})
