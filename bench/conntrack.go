@@ -12,12 +12,8 @@ import (
 	"github.com/tapir-vm/tapir/bench/lab"
 )
 
-// conntrackSizes are those of all namespaces, the hash table's and the most connections in it; only a process in the
-// host's may set them. The kernel makes them equal, so both are raised: with long chains nobody would measure the rules.
-var conntrackSizes = []string{
-	"/proc/sys/net/netfilter/nf_conntrack_buckets",
-	"/proc/sys/net/netfilter/nf_conntrack_max",
-}
+// conntrackLimit is one for all namespaces; only a process in the host's may set it.
+const conntrackLimit = "/proc/sys/net/netfilter/nf_conntrack_max"
 
 var conntrackLock sync.Mutex
 
@@ -28,29 +24,28 @@ func holdConnections(network *lab.Network, connections int) error {
 	}
 	conntrackLock.Lock()
 	defer conntrackLock.Unlock()
-	for _, path := range conntrackSizes {
-		was, err := raise(path, connections)
-		if err != nil {
-			return fmt.Errorf("making room for %d tracked connections (needs the host's network namespace): %w", connections, err)
-		}
-		if was < connections {
-			network.OnClose(func() error { return set(path, was) })
-		}
+	was, err := raiseConntrack(connections)
+	if err != nil {
+		return fmt.Errorf("making room for %d tracked connections (needs the host's network namespace): %w", connections, err)
 	}
+	if was >= connections {
+		return nil
+	}
+	network.OnClose(func() error { return setConntrack(was) })
 	return nil
 }
 
-func raise(path string, to int) (was int, err error) {
-	text, err := os.ReadFile(path)
+func raiseConntrack(to int) (was int, err error) {
+	text, err := os.ReadFile(conntrackLimit)
 	if err != nil {
 		return 0, err
 	}
 	if was, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil || was >= to {
 		return was, err
 	}
-	return was, set(path, to)
+	return was, setConntrack(to)
 }
 
-func set(path string, size int) error {
-	return os.WriteFile(path, []byte(strconv.Itoa(size)), 0)
+func setConntrack(limit int) error {
+	return os.WriteFile(conntrackLimit, []byte(strconv.Itoa(limit)), 0)
 }

@@ -61,13 +61,8 @@ func (l tcpStream) Start(ctx context.Context, network *lab.Network) (Meter, erro
 	if err != nil {
 		return nil, err
 	}
-	return l.between(network.Peer, guest)
-}
-
-// between puts the receiver of connections in the guest.
-func (l tcpStream) between(peer, guest *lab.Namespace) (*streams, error) {
-	m := &streams{peer: peer, load: l}
-	err := guest.Run(func() (err error) {
+	m := &streams{peer: network.Peer, load: l}
+	err = guest.Run(func() (err error) {
 		m.listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", streamPort))
 		return err
 	})

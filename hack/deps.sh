@@ -11,7 +11,7 @@ declare -A sets=(
 	[guest]="busybox-static cpio gzip"                        # hack/guest-image.sh
 	[demo]="nftables curl iputils-ping jq"                    # make demo
 	[bench]="nftables"                                        # tapir bench
-	[test]="gcc libc6-dev nftables iperf3 tcpdump ethtool iputils-ping iproute2 socat procps curl util-linux isc-dhcp-client busybox-static"
+	[test]="gcc libc6-dev nftables iperf3 tcpdump ethtool iputils-ping iproute2 socat procps curl util-linux isc-dhcp-client busybox-static qemu-guest-agent"
 )
 
 (($#)) || { echo "usage: hack/deps.sh SET... (sets: ${!sets[*]})" >&2; exit 2; }

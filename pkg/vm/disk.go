@@ -42,13 +42,9 @@ func openDrive(ctx context.Context, dir runDir, cfg *Config, d Disk) (drv *drive
 	case Overlay:
 		drv, err = makeOverlay(ctx, dir, d)
 	case Seed:
-		drv = &drive{Disk: d, format: raw}
-		drv.ReadOnly = true
-		drv.file, err = makeSeed(dir, cfg.CloudInit)
+		drv, err = makeSeed(dir, d, cfg.CloudInit)
 	case Files:
-		drv = &drive{Disk: d, format: raw}
-		drv.ReadOnly = true
-		drv.file, err = makeFiles(dir, d)
+		drv, err = makeFiles(dir, d)
 	}
 	if err != nil {
 		undo()

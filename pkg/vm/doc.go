@@ -31,7 +31,7 @@
 //	agent.sock    the guest agent's port
 //	qemu.log      what QEMU had to say
 //	seed.iso      the NoCloud seed
-//	disk-NAME.*   emptyDisks and overlays, which end with the VM
+//	disk-NAME.*   emptyDisks, overlays and disks of files, which end with the VM
 //
 // The logs are cut to nothing at 1 MiB by whoever has the VM open, and by nobody while none has. [Remove] deletes all of it
 // once QEMU is gone.

@@ -12,21 +12,13 @@ import (
 // maxFiles is how many bytes the files of a disk have together: a ConfigMap or Secret has 1 MiB.
 const maxFiles = 4 << 20
 
-// makeFiles writes the files of a directory into an image in dir, and opens it to be read.
-func makeFiles(dir runDir, d Disk) (*os.File, error) {
+// makeFiles makes the drive of a directory's files in dir.
+func makeFiles(dir runDir, d Disk) (*drive, error) {
 	files, err := readFiles(d.Path)
 	if err != nil {
 		return nil, err
 	}
-	out, err := dir.create(diskPrefix+d.Name+".iso", os.O_RDWR)
-	if err != nil {
-		return nil, err
-	}
-	defer out.Close()
-	if err := writeISO(out, d.Label, files); err != nil {
-		return nil, fmt.Errorf("write the files of %s into an image: %w", d.Path, err)
-	}
-	return os.Open(out.Name())
+	return makeISO(dir, d, diskPrefix+d.Name+".iso", d.Label, files)
 }
 
 // readFiles returns the files of a directory by name. Where the directory is a volume of Kubernetes, they are symbolic links

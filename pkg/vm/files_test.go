@@ -37,12 +37,12 @@ func configVolume(t *testing.T, files map[string]string) string {
 
 func TestFiles(t *testing.T) {
 	want := map[string]string{"app.conf": "a=b\n", "tls.key": "secret"}
-	image, err := makeFiles(runDir(t.TempDir()), Disk{Name: "config", Path: configVolume(t, want), Label: "cfg"})
+	drive, err := makeFiles(runDir(t.TempDir()), Disk{Name: "config", Path: configVolume(t, want), Label: "cfg"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer image.Close()
-	fs, err := iso9660.Read(file.New(image, true), 0, 0, sector)
+	defer drive.close()
+	fs, err := iso9660.Read(file.New(drive.file, true), 0, 0, sector)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +78,8 @@ func TestFilesRefused(t *testing.T) {
 		if err := spoil(dir); err != nil {
 			t.Fatal(err)
 		}
-		if image, err := makeFiles(runDir(t.TempDir()), Disk{Name: "a", Path: dir}); err == nil {
-			image.Close()
+		if drive, err := makeFiles(runDir(t.TempDir()), Disk{Name: "a", Path: dir}); err == nil {
+			drive.close()
 			t.Errorf("%s is accepted", name)
 		}
 	}

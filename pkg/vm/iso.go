@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -15,9 +16,32 @@ const (
 	maxLabel = 32   // ECMA-119 section 8.4.8
 )
 
-// writeISO writes ISO 9660 with Rock Ridge and Joliet names, with the given files in its root.
-func writeISO(out *os.File, label string, files map[string][]byte) error {
-	workspace, err := os.MkdirTemp("", "tapir-iso-")
+// makeISO makes a drive in dir: ISO 9660 with Rock Ridge and Joliet names, with the given files in its root. It is read-only, except
+// where the bus has no such disks: a guest that writes to it there harms nobody else.
+func makeISO(dir runDir, d Disk, name, label string, files map[string][]byte) (*drive, error) {
+	out, err := dir.create(name, os.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	if err := writeISO(dir, out, label, files); err != nil {
+		return nil, fmt.Errorf("write %s: %w", name, err)
+	}
+	d.ReadOnly = d.CDROM || d.Bus != "sata"
+	mode := os.O_RDWR
+	if d.ReadOnly {
+		mode = os.O_RDONLY
+	}
+	f, err := os.OpenFile(dir.path(name), mode, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &drive{Disk: d, file: f, format: raw}, nil
+}
+
+func writeISO(dir runDir, out *os.File, label string, files map[string][]byte) error {
+	// The library reads a directory. It is made in ours, for a launcher may have no other that it can write to.
+	workspace, err := os.MkdirTemp(string(dir), workspacePrefix)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ const (
 	qemuLog       = "qemu.log"
 	seedFile      = "seed.iso"
 	diskPrefix    = "disk-"
+
+	workspacePrefix = "iso-" // a directory, while a file system is made of it
 )
 
 // runDir is the path of one VM's directory.
@@ -165,6 +167,8 @@ func (d runDir) clear() error {
 		case name == stateFile, name == newStateFile, name == monitorSocket, name == controlSocket, name == consoleSocket, name == consoleLog,
 			name == agentSocket, name == qemuLog, name == seedFile, strings.HasPrefix(name, diskPrefix):
 			errs = append(errs, os.Remove(d.path(name)))
+		case strings.HasPrefix(name, workspacePrefix):
+			errs = append(errs, os.RemoveAll(d.path(name)))
 		}
 	}
 	return errors.Join(errs...)

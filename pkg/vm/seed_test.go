@@ -47,3 +47,15 @@ func TestSeedOnCDROM(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// KubeVirt's default bus has no read-only disks. The guest's kernel has no driver for it: that QEMU takes it is all there is to see.
+func TestMadeDisksOnSATA(t *testing.T) {
+	t.Parallel()
+	c := guest.Config(t)
+	c.CloudInit = &vm.CloudInit{MetaData: "instance-id: i-3\n"}
+	c.Disks = []vm.Disk{
+		{Name: "init", Source: vm.Seed, Bus: "sata"},
+		{Name: "files", Source: vm.Files, Bus: "sata", Path: t.TempDir()},
+	}
+	guest.Boot(t, c)
+}

@@ -200,7 +200,7 @@ func orderBoot(disks []Disk, nics []NIC) {
 	}
 	order := 0
 	for i := range disks {
-		if disks[i].Source != Seed {
+		if disks[i].Source != Seed && disks[i].Source != Files {
 			order++
 			disks[i].BootOrder = order
 		}

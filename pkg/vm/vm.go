@@ -31,6 +31,7 @@ type VM struct {
 	proc   *process
 	log    *slog.Logger
 	ending ending
+	agent  chan struct{} // holds one while the guest's agent is asked
 
 	closing context.Context
 	close   context.CancelFunc

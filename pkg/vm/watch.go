@@ -21,7 +21,7 @@ const (
 
 // connect makes a VM of a process and its QMP socket, and watches both.
 func connect(ctx context.Context, dir runDir, socket string, s state, p *process, log *slog.Logger) (*VM, error) {
-	v := &VM{state: s, dir: dir, proc: p, log: log, ended: make(chan struct{})}
+	v := &VM{state: s, dir: dir, proc: p, log: log, agent: make(chan struct{}, 1), ended: make(chan struct{})}
 	conn, err := dir.dial(ctx, socket)
 	if err != nil {
 		return nil, err
