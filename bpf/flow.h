@@ -35,7 +35,7 @@ __noinline int port_try(struct flow_key *key, __u32 side, __u16 own, __u32 now)
 
 	__u32 n = PORT_MIN + (((__u64)bpf_get_prandom_u32() * (65536 - PORT_MIN)) >> 32);
 	__u8 class = class_of_key(key);
-	struct nic_state *s = state_of();
+	struct settings *s = settings_of();
 	__be16 wire = bpf_htons(n);
 
 	key->local_port = wire;

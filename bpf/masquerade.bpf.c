@@ -19,7 +19,7 @@
  * The pod's stack sees of the guest what is meant for it: ARP, neighbour discovery, DHCP, pings to the gateway,
  * multicast, and undeclared ports of the pod's address. tapir_nic_out watches the pod's own connections, so that their answers are not taken for the guest's.
  *
- * Any mix of old and new programs of one NIC is correct, since they share all state through the pinned maps:
+ * Any mix of old and new programs of one NIC is correct, since they share through the pinned maps all that isn't a cache:
  * links may be replaced one by one under traffic.
  *
  * Limits: one guest address of each family. Protocols other than TCP, UDP and ICMP are translated by address only.

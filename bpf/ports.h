@@ -2,22 +2,22 @@
 /*
  * The port rules: whom a new connection from outside belongs to. Without declared ports everything is the
  * guest's; with them, the declared TCP and UDP ports are, and the pod's own stack gets the rest, pings too.
- * User space writes the bank that is not in use and then flips state.bank: no packet sees half a change.
+ * User space writes the bank that is not in use and then flips settings.bank: no packet sees half a change.
  */
 #pragma once
 
 #include "maps.h"
 
-static __always_inline struct nic_state *state_of(void)
+static __always_inline struct settings *settings_of(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&state, &zero);
+	return bpf_map_lookup_elem(&settings, &zero);
 }
 
 static __always_inline __u8 port_rule(__u8 class, __be16 port)
 {
-	struct nic_state *s = state_of();
+	struct settings *s = settings_of();
 	__u32 n = bpf_ntohs(port), index;
 	__u64 *word;
 

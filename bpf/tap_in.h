@@ -11,12 +11,10 @@
 /* A guest has one MAC: the configured one, or the first it used with an address of its own. */
 static __always_inline bool mac_allowed(__u64 mac)
 {
-	struct nic_state *s = state_of();
+	__u64 known = guest_mac();
 
-	if (!s)
-		return false;
-	if (s->guest_mac)
-		return s->guest_mac == mac;
+	if (known)
+		return known == mac;
 	return mac && !(mac & 1) && mac != mac_of(gateway_mac); /* neither nobody's, a group's nor the gateway's */
 }
 
@@ -25,7 +23,7 @@ static __always_inline void mac_learn(__u64 mac)
 	struct nic_state *s = state_of();
 
 	/* Two CPUs learning at once: the last store stands, the other's later frames are dropped as spoofed. */
-	if (s && !s->guest_mac)
+	if (s && !guest_mac())
 		s->guest_mac = mac;
 }
 

@@ -84,11 +84,16 @@ struct counter {
 	__u64 packets, bytes;
 };
 
-/* What may change while the programs run. */
-struct nic_state {
-	__u64 guest_mac;  /* low 6 bytes in wire order; 0: not learnt yet */
+/* What may change while the programs run: user space writes it, the programs read. */
+struct settings {
+	__u64 guest_mac;  /* low 6 bytes in wire order; 0: the one that is learnt */
 	__u32 ports_only; /* 0: every port is the guest's; 1: those in the bank are */
 	__u32 bank;       /* which half of the ports map holds: 0 or 1 */
+};
+
+/* What the programs have learnt of the guest. User space writes it only to have it forgotten. */
+struct nic_state {
+	__u64 guest_mac; /* 0: not learnt yet */
 	__u64 guest_link_local; /* interface identifier of the guest's link-local address; 0: none seen */
 	__u32 link_local_since; /* clock */
 	__u32 pad;

@@ -98,18 +98,21 @@ func carryOut(key string, rec, was *record, tap *netlink.Tuntap) (*NIC, error) {
 	if err := setUpPod(tap, rec); err != nil {
 		return nil, err
 	}
+	if err := setUp(tap); err != nil {
+		return nil, err
+	}
 	nic, err := openNIC(key, rec)
 	if err != nil {
 		return nil, err
 	}
-	if err := setState(&nic.maps, rec.Config.Ports, rec.Config.MAC); err != nil {
+	if err := setSettings(&nic.maps, rec.Config.Ports, rec.Config.MAC); err != nil {
 		nic.Close()
 		return nil, err
 	}
 	return nic, nil
 }
 
-// setUpPod prepares tap and sysctls; everything it does is idempotent.
+// setUpPod prepares sysctls and tap, short of setting that up; everything it does is idempotent.
 func setUpPod(tap *netlink.Tuntap, rec *record) error {
 	addresses := rec.Constants.Addresses
 	if err := setLoopback(max(addresses.MTU, minMTU6)); err != nil {

@@ -99,7 +99,7 @@ func loadIdentity(b *testing.B, local netip.Addr) *masqueradeObjects {
 		b.Fatal(err)
 	}
 	objs := testLoadSpec(b, spec)
-	if err := setState(&objs.masqueradeMaps, nil, guestMAC); err != nil {
+	if err := setSettings(&objs.masqueradeMaps, nil, guestMAC); err != nil {
 		b.Fatal(err)
 	}
 	return objs

@@ -38,8 +38,9 @@ func Detach(netns, tap string) error {
 	return nil
 }
 
-// forget removes what was attached by a path that leads nowhere any more. The kernel may still be taking the namespace
-// down: that it lives is no reason to keep anything.
+// forget removes what was attached by a path that leads nowhere any more. The namespace may live on by another name, or
+// in a process: then everything is undone there. Else nobody can get at it, or the kernel is taking it down: what is
+// in it goes with it.
 func forget(netns, tap string) error {
 	unlock, err := openStore()
 	if err != nil {
@@ -52,9 +53,19 @@ func forget(netns, tap string) error {
 	}
 	var errs []error
 	for _, k := range keys {
-		if rec, err := readRecord(k); err == nil && rec.Config.NetNS == netns && rec.Config.Tap == tap {
-			errs = append(errs, removePins(pinDir(k)), removeRecord(k))
+		rec, err := readRecord(k)
+		if err != nil || rec.Config.NetNS != netns || rec.Config.Tap != tap {
+			continue
 		}
+		path, err := findNetNS(cookieOf(k))
+		switch {
+		case err != nil:
+		case path == "":
+			err = errors.Join(removePins(pinDir(k)), removeRecord(k))
+		default:
+			err = inNetNS(path, func(uint64) error { return undo(k, rec) })
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -76,12 +87,16 @@ func undo(key string, rec *record) error {
 // undoTap removes the tap, or, where it was there before Attach, makes it what it was. Another one that has come in
 // its place is left alone.
 func (r *record) undoTap() error {
-	tap, err := tapByName(r.Config.Tap)
-	if errors.As(err, &netlink.LinkNotFoundError{}) || err == nil && !r.knows(tap) {
+	link, err := netlink.LinkByName(r.Config.Tap)
+	if errors.As(err, &netlink.LinkNotFoundError{}) || err == nil && !r.knows(link) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("finding tap %s: %w", r.Config.Tap, err)
+	}
+	tap, ok := link.(*netlink.Tuntap)
+	if !ok {
+		return nil
 	}
 	if r.Tap != nil {
 		return r.Tap.restore(tap, r.Given)

@@ -90,7 +90,7 @@ func newDevices(t *testing.T) devices {
 		t.Fatal(err)
 	}
 	objs := testLoadSpec(t, spec)
-	if err := setState(&objs.masqueradeMaps, nil, guestMAC); err != nil {
+	if err := setSettings(&objs.masqueradeMaps, nil, guestMAC); err != nil {
 		t.Fatal(err)
 	}
 	for program, at := range map[*ebpf.Program]netlink.Link{objs.TapirTapIn: tap, objs.TapirNicIn: nic} {

@@ -21,7 +21,8 @@
 //	load          make the maps; verify the programs, each in a goroutine, which takes the longest
 //	set up        tap, its addresses, settings; hang idle programs meanwhile: each wait for all CPUs that a new link
 //	              costs passes while the verifier works. Where programs hang already, this comes after load
-//	update        the ports and the guest's MAC, then the links, from idle or old programs to new ones
+//	update        the links, from idle or old programs to new ones; the ports and the guest's MAC, before the links where
+//	              nothing reads them yet, else after them; the tap goes up
 //	pin, record   maps; what is in force now
 //
 // # What it owns

@@ -156,22 +156,22 @@ func FuzzNicIn(fuzz *testing.F) {
 // fuzzRig is used by the fuzz tests alone, whose ports stay in their bank.
 var fuzzRig = rigConfig{flows: 1024}
 
-// fuzzOpen declares ports, and returns the state that makes them valid: writing them all takes longer than a test.
-func fuzzOpen(t testing.TB) (open masqueradeNicState) {
+// fuzzOpen declares ports, and returns the settings that make them valid: writing them all takes longer than a test.
+func fuzzOpen(t testing.TB) (open masqueradeSettings) {
 	t.Helper()
 	r := newRig(t, fuzzRig)
 	r.set(t, declared, nil)
-	if err := r.State.Lookup(uint32(0), &open); err != nil {
+	if err := r.Settings.Lookup(uint32(0), &open); err != nil {
 		t.Fatal(err)
 	}
 	return open
 }
 
 // prepare sets up what a mode says; collide makes the other side a user of the frame's tuple.
-func (r *rig) prepare(t *testing.T, mode byte, open masqueradeNicState, v reading, collide func(reading)) {
+func (r *rig) prepare(t *testing.T, mode byte, open masqueradeSettings, v reading, collide func(reading)) {
 	t.Helper()
 	if mode&fuzzPorts != 0 {
-		put(t, r.State, 0, open)
+		put(t, r.Settings, 0, open)
 	}
 	if mode&fuzzLoopback != 0 {
 		for _, f := range families() {

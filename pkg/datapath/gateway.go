@@ -80,6 +80,10 @@ func beGateway(tap *netlink.Tuntap, rec *record) error {
 		return err
 	}
 	rec.Given = slices.DeleteFunc(rec.Given, func(p netip.Prefix) bool { return slices.Contains(stale, p) })
+	return nil
+}
+
+func setUp(tap *netlink.Tuntap) error {
 	if err := netlink.LinkSetUp(tap); err != nil {
 		return fmt.Errorf("setting %s up: %w", tap.Name, err)
 	}

@@ -51,9 +51,16 @@ func TestMACIsLearnt(t *testing.T) {
 		awaitGuest(t, n, f) // the guest's neighbours have to notice
 	}
 	works(t, n)
+
+	third := net.HardwareAddr{0x02, 0xf0, 0x0d, 0, 0, 0x03}
+	n.Guest.Command(t, "ip", "link", "set", "eth0", "address", third.String())
 	cfg.MAC = nil
 	again(t, cfg)
-	knows("no longer configured", other)
+	for _, f := range both {
+		dialUDP(t, n.Guest, netip.AddrPortFrom(f.Client.Addr(), remotePort)).Write([]byte("my name is"))
+		awaitGuest(t, n, f)
+	}
+	knows("no longer configured", third)
 }
 
 func spoofed(t *testing.T, cfg Config) (packets uint64) {

@@ -141,11 +141,16 @@ type masqueradeFragKey struct {
 type masqueradeNicState struct {
 	_              structs.HostLayout
 	GuestMac       uint64
-	PortsOnly      uint32
-	Bank           uint32
 	GuestLinkLocal uint64
 	LinkLocalSince uint32
 	Pad            uint32
+}
+
+type masqueradeSettings struct {
+	_         structs.HostLayout
+	GuestMac  uint64
+	PortsOnly uint32
+	Bank      uint32
 }
 
 type masqueradeSide uint32
@@ -169,6 +174,7 @@ const (
 	masqueradeMapFragments      = "fragments"
 	masqueradeMapOwners         = "owners"
 	masqueradeMapPorts          = "ports"
+	masqueradeMapSettings       = "settings"
 	masqueradeMapState          = "state"
 	masqueradeProgTapirClock    = "tapir_clock"
 	masqueradeProgTapirLoOut    = "tapir_lo_out"
@@ -253,6 +259,7 @@ type masqueradeMapSpecs struct {
 	Fragments *ebpf.MapSpec `ebpf:"fragments"`
 	Owners    *ebpf.MapSpec `ebpf:"owners"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
+	Settings  *ebpf.MapSpec `ebpf:"settings"`
 	State     *ebpf.MapSpec `ebpf:"state"`
 }
 
@@ -305,6 +312,7 @@ type masqueradeMaps struct {
 	Fragments *ebpf.Map `ebpf:"fragments"`
 	Owners    *ebpf.Map `ebpf:"owners"`
 	Ports     *ebpf.Map `ebpf:"ports"`
+	Settings  *ebpf.Map `ebpf:"settings"`
 	State     *ebpf.Map `ebpf:"state"`
 }
 
@@ -318,6 +326,7 @@ func (m *masqueradeMaps) Close() error {
 		m.Fragments,
 		m.Owners,
 		m.Ports,
+		m.Settings,
 		m.State,
 	)
 }

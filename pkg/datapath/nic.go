@@ -93,7 +93,14 @@ func openNIC(key string, rec *record) (_ *NIC, err error) {
 		}
 	}()
 	for name, slot := range pinnedMaps(&nic.maps) {
-		if err := openPinned(dir, name, slot); err != nil {
+		err := openPinned(dir, name, slot)
+		if err == nil {
+			err = readable(name, *slot)
+		}
+		if err != nil && rec.Programs != "" && rec.Programs != programsDigest() {
+			return nil, fmt.Errorf("%w: %s was attached by another version of tapir: attach it again, which loses no connection", ErrUnsupported, rec.Config.Tap)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -101,4 +108,17 @@ func openNIC(key string, rec *record) (_ *NIC, err error) {
 		return nil, fmt.Errorf("opening the pinned clock: %w", err)
 	}
 	return nic, nil
+}
+
+// readable tells whether a map has the layout that this version knows. The flow table may have any size.
+func readable(name string, m *ebpf.Map) error {
+	spec, err := embedded()
+	if err != nil {
+		return fmt.Errorf("reading the embedded programs: %w", err)
+	}
+	layout := spec.Maps[name].Copy()
+	if name == masqueradeMapFlows {
+		layout.MaxEntries = m.MaxEntries()
+	}
+	return layout.Compatible(m)
 }

@@ -20,6 +20,7 @@ func pinnedMaps(m *masqueradeMaps) map[string]**ebpf.Map {
 		masqueradeMapOwners:    &m.Owners,
 		masqueradeMapPorts:     &m.Ports,
 		masqueradeMapFragments: &m.Fragments,
+		masqueradeMapSettings:  &m.Settings,
 		masqueradeMapState:     &m.State,
 		masqueradeMapCounters:  &m.Counters,
 		masqueradeMapDrops:     &m.Drops,

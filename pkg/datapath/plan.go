@@ -80,9 +80,9 @@ func (r *record) planTap(tap *netlink.Tuntap, was *record) error {
 
 // knows tells whether the record is about this very tap, and not about one of the same name that is gone.
 // An Attach that was killed may have made the tap without writing down its index.
-func (r *record) knows(tap *netlink.Tuntap) bool {
+func (r *record) knows(tap netlink.Link) bool {
 	if r == nil {
 		return false
 	}
-	return r.Constants.TapIndex == tap.Attrs().Index || r.Constants.TapIndex == 0 && r.Tap == nil
+	return r.Constants.TapIndex == tap.Attrs().Index || r.Constants.TapIndex == 0 && r.Tap == nil && usable(tap) == nil
 }

@@ -3,6 +3,8 @@
 package datapath
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net"
 
@@ -31,18 +33,14 @@ func portBank(ports []Port) [2 * portWords]uint64 {
 	return bank
 }
 
-// setState makes ports and the guest's MAC take effect. The ports go into the bank that no program reads; one store
-// into the state map then makes it the valid one. A MAC that was learnt stays unless mac says otherwise.
-func setState(objs *masqueradeMaps, ports []Port, mac net.HardwareAddr) error {
-	var was masqueradeNicState
-	if err := objs.State.Lookup(uint32(0), &was); err != nil {
-		return fmt.Errorf("reading the datapath's state: %w", err)
+// setSettings makes ports and the guest's MAC take effect; nil: it is learnt. The ports go into the bank that no program
+// reads; one store into the settings then makes it the valid one. Nobody else writes the settings.
+func setSettings(maps *masqueradeMaps, ports []Port, mac net.HardwareAddr) error {
+	var was masqueradeSettings
+	if err := maps.Settings.Lookup(uint32(0), &was); err != nil {
+		return fmt.Errorf("reading the datapath's settings: %w", err)
 	}
-	now := was
-	if mac != nil {
-		now.GuestMac = macWord(mac)
-	}
-	now.PortsOnly = 0
+	now := masqueradeSettings{GuestMac: macWord(mac), Bank: was.Bank}
 	if len(ports) > 0 {
 		now.PortsOnly, now.Bank = 1, 1-was.Bank&1
 		bank := portBank(ports)
@@ -50,15 +48,31 @@ func setState(objs *masqueradeMaps, ports []Port, mac net.HardwareAddr) error {
 		for i := range indexes {
 			indexes[i] = now.Bank*uint32(len(bank)) + uint32(i)
 		}
-		if _, err := objs.Ports.BatchUpdate(indexes, bank[:], nil); err != nil {
+		if _, err := maps.Ports.BatchUpdate(indexes, bank[:], nil); err != nil {
 			return fmt.Errorf("writing declared ports: %w", err)
 		}
 	}
 	if now == was {
 		return nil
 	}
-	if err := objs.State.Update(uint32(0), now, ebpf.UpdateAny); err != nil {
-		return fmt.Errorf("switching to the new ports: %w", err)
+	// A MAC that is no longer configured is learnt anew. No program learns one as long as it is.
+	if was.GuestMac != 0 && now.GuestMac == 0 {
+		if err := maps.State.Update(uint32(0), masqueradeNicState{}, ebpf.UpdateExist); err != nil {
+			return fmt.Errorf("forgetting the guest's MAC: %w", err)
+		}
+	}
+	if err := maps.Settings.Update(uint32(0), now, ebpf.UpdateExist); err != nil {
+		return fmt.Errorf("switching to the new settings: %w", err)
 	}
 	return nil
+}
+
+// knownMAC is the one that the programs go by; nil while it isn't known.
+func knownMAC(maps *masqueradeMaps) (net.HardwareAddr, error) {
+	var settings masqueradeSettings
+	var state masqueradeNicState
+	if err := errors.Join(maps.Settings.Lookup(uint32(0), &settings), maps.State.Lookup(uint32(0), &state)); err != nil {
+		return nil, fmt.Errorf("reading the guest's MAC: %w", err)
+	}
+	return macOf(cmp.Or(settings.GuestMac, state.GuestMac)), nil
 }

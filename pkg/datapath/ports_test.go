@@ -11,18 +11,18 @@ import (
 // readPorts reads the ports that the programs take for the guest's; nil means all.
 func readPorts(t *testing.T, nic *NIC) []Port {
 	t.Helper()
-	var state masqueradeNicState
-	if err := nic.maps.State.Lookup(uint32(0), &state); err != nil {
+	var settings masqueradeSettings
+	if err := nic.maps.Settings.Lookup(uint32(0), &settings); err != nil {
 		t.Fatal(err)
 	}
-	if state.PortsOnly == 0 {
+	if settings.PortsOnly == 0 {
 		return nil
 	}
 	ports := []Port{}
 	for class, protocol := range []string{"tcp", "udp"} {
 		for word := range portWords {
 			var bits uint64
-			if err := nic.maps.Ports.Lookup((state.Bank*2+uint32(class))*portWords+uint32(word), &bits); err != nil {
+			if err := nic.maps.Ports.Lookup((settings.Bank*2+uint32(class))*portWords+uint32(word), &bits); err != nil {
 				t.Fatal(err)
 			}
 			for bit := range 64 {
@@ -62,23 +62,26 @@ func TestDeclaredPorts(t *testing.T) {
 	}
 }
 
-// The state is written whole: what was learnt stays, what is told counts.
-func TestSetState(t *testing.T) {
+// What was learnt stays until a MAC is told that counts instead; when that is taken back, the next one is learnt.
+func TestSetMAC(t *testing.T) {
 	objs := testLoad(t, testAddresses(true, true), minFlows)
-	mac := func(want net.HardwareAddr) {
-		t.Helper()
-		var state masqueradeNicState
-		if err := objs.State.Lookup(uint32(0), &state); err != nil {
+	learnt := net.HardwareAddr{2, 0, 0, 0, 0, 7}
+	for i, step := range []struct{ learn, set, want net.HardwareAddr }{
+		{nil, nil, nil},
+		{learnt, nil, learnt},
+		{nil, guestMAC, guestMAC},
+		{nil, nodeMAC, nodeMAC},
+		{nil, nil, nil},
+		{learnt, nil, learnt},
+	} {
+		if step.learn != nil { // as mac_learn of bpf/tap_in.h
+			put(t, objs.State, 0, masqueradeNicState{GuestMac: macWord(step.learn)})
+		}
+		if err := setSettings(&objs.masqueradeMaps, nil, step.set); err != nil {
 			t.Fatal(err)
 		}
-		if got := macOf(state.GuestMac); got.String() != want.String() {
-			t.Errorf("MAC %s, want %s", got, want)
+		if got, err := knownMAC(&objs.masqueradeMaps); err != nil || got.String() != step.want.String() {
+			t.Errorf("step %d: MAC %s, %v, want %s", i, got, err, step.want)
 		}
-	}
-	for _, step := range []struct{ set, want net.HardwareAddr }{{nil, nil}, {guestMAC, guestMAC}, {nil, guestMAC}, {nodeMAC, nodeMAC}} {
-		if err := setState(&objs.masqueradeMaps, nil, step.set); err != nil {
-			t.Fatal(err)
-		}
-		mac(step.want)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -294,6 +295,41 @@ func TestUpdateUndoes(t *testing.T) {
 	if s := status(t, cfg); !s.Healthy {
 		t.Errorf("status: %+v", s)
 	}
+}
+
+// Ports and MAC that were told before stay in force where the programs can't be replaced.
+func TestUpdateUndoesPorts(t *testing.T) {
+	prepared(t)
+	_, pod := newPod(t, both...)
+	cfg := config(pod)
+	cfg.Ports, cfg.MAC = []Port{{Protocol: "tcp", Port: 80}}, nodeMAC
+	attach(t, cfg)
+	intact := embedded
+	t.Cleanup(func() { embedded = intact })
+	embedded = func() (*ebpf.CollectionSpec, error) { // a program that loads, and that no TCX link takes
+		spec, err := intact()
+		if err != nil {
+			return nil, err
+		}
+		spec = spec.Copy()
+		spec.Programs[masqueradeProgTapirTapIn] = &ebpf.ProgramSpec{
+			Name: masqueradeProgTapirTapIn, Type: ebpf.XDP, License: "GPL", Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()},
+		}
+		return spec, nil
+	}
+	other := cfg
+	other.MTU, other.Ports, other.MAC = 1400, nil, guestMAC
+	if _, err := Attach(other); err == nil || !strings.Contains(err.Error(), "attaching "+masqueradeProgTapirTapIn) {
+		t.Errorf("got %v", err)
+	}
+	embedded = intact
+	if got := readPorts(t, open(t, cfg)); !slices.Equal(got, cfg.Ports) {
+		t.Errorf("ports are %v", got)
+	}
+	if got := status(t, cfg).GuestMAC; got != nodeMAC.String() {
+		t.Errorf("the guest's MAC is %s", got)
+	}
+	again(t, cfg)
 }
 
 // covered mounts a file system over a directory until the test ends.

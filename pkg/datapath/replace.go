@@ -41,6 +41,13 @@ func replacePrograms(key string, rec, was *record, tap *netlink.Tuntap) (*NIC, e
 }
 
 // install hangs and pins what is being loaded.
+//
+// A flow table of another size is the one map that old and new programs don't share while their links are swapped. That
+// is harmless, since it is a cache: what one program writes down in its table, another, which sees the answer, doesn't
+// find in its own, and decides again from maps that are shared (contested tuples, owners) and from the pod's
+// sockets, as after an eviction, with the same result. Nor can what is carried over afterwards contradict: where a new
+// program has decided, its entry stays; else the old one's is the last decision there was. Only its counts, from
+// the first copy to the second, are lost for flows that are in both.
 func (l *loading) install(key string, rec, was *record, tap *netlink.Tuntap, before, kept map[string]*ebpf.Map) (*ebpf.Program, error) {
 	var resized *ebpf.Map
 	if kept[masqueradeMapFlows] == nil {
@@ -49,8 +56,14 @@ func (l *loading) install(key string, rec, was *record, tap *netlink.Tuntap, bef
 	if err := carryFlows(resized, l.maps.Flows, ebpf.UpdateAny); err != nil {
 		return nil, err
 	}
-	if err := l.hang(key, rec, was, tap); err != nil {
+	unread := kept[masqueradeMapSettings] == nil // by any program that hangs
+	if err := l.hang(key, rec, was, tap, unread); err != nil {
 		return nil, err
+	}
+	if !unread { // last, so that what fails before leaves those that were
+		if err := setSettings(&l.maps, rec.Config.Ports, rec.Config.MAC); err != nil {
+			return nil, err
+		}
 	}
 	// Flows that the old programs began in the meantime.
 	if err := carryFlows(resized, l.maps.Flows, ebpf.UpdateNoExist); err != nil {
@@ -60,8 +73,9 @@ func (l *loading) install(key string, rec, was *record, tap *netlink.Tuntap, bef
 }
 
 // hang puts the programs in their places, which a first attach takes while the verifier works: each costs it a wait
-// until every CPU has noticed, replacing a program doesn't. Where others hang already, they work on until then.
-func (l *loading) hang(key string, rec, was *record, tap *netlink.Tuntap) error {
+// until every CPU has noticed, replacing a program doesn't. Where others hang already, they work on until then. The tap
+// is set up last: no frame of the guest's gets past its program.
+func (l *loading) hang(key string, rec, was *record, tap *netlink.Tuntap, unread bool) error {
 	if was != nil {
 		if err := l.wait(); err != nil {
 			return err
@@ -79,8 +93,10 @@ func (l *loading) hang(key string, rec, was *record, tap *netlink.Tuntap) error 
 	if err := l.wait(); err != nil {
 		return err
 	}
-	if err := setState(&l.maps, rec.Config.Ports, rec.Config.MAC); err != nil {
-		return err
+	if unread {
+		if err := setSettings(&l.maps, rec.Config.Ports, rec.Config.MAC); err != nil {
+			return err
+		}
 	}
 	for _, h := range hooks(&rec.Constants) {
 		program, err := l.programs[h.name]()
@@ -91,7 +107,7 @@ func (l *loading) hang(key string, rec, was *record, tap *netlink.Tuntap) error 
 			return err
 		}
 	}
-	return nil
+	return setUp(tap)
 }
 
 // leaveOldPlaces removes the programs from devices that are no longer the NIC's or the tap.

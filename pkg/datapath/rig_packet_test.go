@@ -119,6 +119,7 @@ func (r *rig) reset(t testing.TB) {
 	if _, err := r.owners.WriteAt(make([]byte, r.owners.Size()), 0); err != nil {
 		t.Fatal(err)
 	}
+	put(t, r.Settings, 0, masqueradeSettings{})
 	put(t, r.State, 0, masqueradeNicState{})
 	put(t, r.Bss, 0, make([]byte, r.Bss.ValueSize()))
 	r.resetCounters(t)
@@ -144,10 +145,13 @@ func (r *rig) resetCounters(t testing.TB) {
 	}
 }
 
-// set declares ports and the guest's MAC, as attach does.
+// set declares ports and the guest's MAC, as attach does; nil: that of the tests' guest.
 func (r *rig) set(t testing.TB, ports []Port, mac net.HardwareAddr) {
 	t.Helper()
-	if err := setState(&r.masqueradeMaps, ports, mac); err != nil {
+	if mac == nil {
+		mac = guestMAC
+	}
+	if err := setSettings(&r.masqueradeMaps, ports, mac); err != nil {
 		t.Fatal(err)
 	}
 }

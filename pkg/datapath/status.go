@@ -34,15 +34,14 @@ func (n *NIC) Status() (Status, error) {
 		Attached:     n.record.Attached,
 		AttachMillis: n.record.TookMS,
 	}
-	var state masqueradeNicState
-	if err := n.maps.State.Lookup(uint32(0), &state); err != nil {
-		return s, fmt.Errorf("reading the datapath's state: %w", err)
+	mac, err := knownMAC(&n.maps)
+	if err != nil {
+		return s, err
 	}
-	s.GuestMAC = macOf(state.GuestMac).String()
+	s.GuestMAC = mac.String()
 	if err := eachFlow(n.maps.Flows, func(*masqueradeFlowKey, *masqueradeFlow) { s.FlowCount++ }); err != nil {
 		return s, err
 	}
-	var err error
 	if s.Counters, err = n.Counters(); err != nil {
 		return s, err
 	}

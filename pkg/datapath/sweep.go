@@ -56,16 +56,16 @@ func isDead(key string) (bool, error) {
 		return false, nil
 	}
 	found, err := findNetNS(cookieOf(key))
-	return !found, err
+	return found == "", err
 }
 
-// findNetNS looks for a namespace where they are usually held.
-func findNetNS(cookie string) (bool, error) {
+// findNetNS looks for a namespace where they are usually held; "" when it isn't there.
+func findNetNS(cookie string) (string, error) {
 	seen := map[uint64]bool{} // inodes: most processes share one
 	for _, pattern := range []string{"/run/netns/*", "/proc/[0-9]*/ns/net"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
-			return false, err
+			return "", err
 		}
 		for _, path := range paths {
 			var stat unix.Stat_t
@@ -74,11 +74,11 @@ func findNetNS(cookie string) (bool, error) {
 			}
 			seen[stat.Ino] = true
 			if leadsTo(path, cookie) {
-				return true, nil
+				return path, nil
 			}
 		}
 	}
-	return false, nil
+	return "", nil
 }
 
 // leadsTo tells whether path is a network namespace with this cookie.

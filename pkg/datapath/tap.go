@@ -57,7 +57,6 @@ func openQueue(name string, queues int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening /dev/net/tun (is the tun driver there?): %w", err)
 	}
-	f := os.NewFile(uintptr(fd), name)
 	ifr, err := unix.NewIfreq(name)
 	if err == nil {
 		ifr.SetUint16(tapFlags(queues))
@@ -71,10 +70,11 @@ func openQueue(name string, queues int) (*os.File, error) {
 		err = fmt.Errorf("opening tap %s: %w", name, err)
 	}
 	if err != nil {
-		f.Close()
+		unix.Close(fd)
 		return nil, err
 	}
-	return f, nil
+	// Not before it is a tap's: as yet nobody's, the file would tell the runtime's poller of nothing ever.
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // tapByName finds a tap that frames with a virtio_net_hdr can be moved through.
@@ -83,14 +83,22 @@ func tapByName(name string) (*netlink.Tuntap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding tap %s: %w", name, err)
 	}
+	if err := usable(link); err != nil {
+		return nil, err
+	}
+	return link.(*netlink.Tuntap), nil
+}
+
+func usable(link netlink.Link) error {
+	name := link.Attrs().Name
 	tap, ok := link.(*netlink.Tuntap)
 	if !ok || tap.Mode != netlink.TUNTAP_MODE_TAP {
-		return nil, fmt.Errorf("%w: %s is a %s, not a tap", ErrTapInUse, name, link.Type())
+		return fmt.Errorf("%w: %s is a %s, not a tap", ErrTapInUse, name, link.Type())
 	}
 	if tap.Flags&netlink.TUNTAP_VNET_HDR == 0 {
-		return nil, fmt.Errorf("%w: %s was made without vnet_hdr: make it with `ip tuntap add %s mode tap vnet_hdr`, or let attach make it", ErrTapInUse, name, name)
+		return fmt.Errorf("%w: %s was made without vnet_hdr: make it with `ip tuntap add %s mode tap vnet_hdr`, or let attach make it", ErrTapInUse, name, name)
 	}
-	return tap, nil
+	return nil
 }
 
 // makeTap makes a persistent tap, and gives it to whom the launcher's user is.
