@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 SHELL := /bin/bash -euo pipefail
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint bench bench-check generate guest clean
+.PHONY: help build demo test lint bench bench-check generate guest lab lab-down clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -15,8 +15,9 @@ demo: build ## boot a VM behind the datapath, show its traffic, take it all down
 	@hack/demo.sh
 
 test: ## every test, none skipped (root; about 10 minutes)
-	@hack/deps.sh run guest test
+	@hack/deps.sh run guest test lab
 	@hack/guest-image.sh
+	@hack/lab.sh
 	go build -race ./...
 	go test -race -json -count=1 -p 1 -timeout 20m ./... | go run ./internal/tools/gotest
 
@@ -46,6 +47,16 @@ generate: ## compile bpf/ into pkg/datapath and bench/traffic, and the KVM probe
 guest: ## build the guest image that tests and demo boot
 	@hack/deps.sh guest
 	@hack/guest-image.sh
+
+lab: ## bring up a Kubernetes cluster of two nodes on this machine (root; the first time takes 8 minutes to build)
+	@hack/deps.sh lab
+	@hack/lab.sh
+	@go build -o build/lab/lab ./internal/tools/lab
+	@build/lab/lab up
+	@echo "export KUBECONFIG=$(CURDIR)/build/lab/kubeconfig PATH=$(CURDIR)/build/lab/bin:\$$PATH"
+
+lab-down: ## take it down, with all that ran in it
+	@go run ./internal/tools/lab down
 
 clean: ## remove what was built
 	rm -rf bin build

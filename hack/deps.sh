@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a task needs, and only those that are missing.
 #
-#   hack/deps.sh SET...     sets: generate lint run guest demo bench test
+#   hack/deps.sh SET...     sets: generate lint run guest demo bench test lab
 set -euo pipefail
 
 declare -A sets=(
@@ -12,6 +12,7 @@ declare -A sets=(
 	[demo]="nftables curl iputils-ping jq"                    # make demo
 	[bench]="nftables"                                        # tapir bench
 	[test]="gcc libc6-dev nftables iperf3 tcpdump ethtool iputils-ping iproute2 socat procps curl util-linux isc-dhcp-client busybox-static qemu-guest-agent"
+	[lab]="busybox-static containerd containernetworking-plugins iproute2 nftables procps runc util-linux" # test/lab: a cluster's nodes
 )
 
 (($#)) || { echo "usage: hack/deps.sh SET... (sets: ${!sets[*]})" >&2; exit 2; }
