@@ -27,6 +27,9 @@ func compute(vmi *kubevirt.VirtualMachineInstance, s Settings, resources corev1.
 		LivenessProbe:   probe(vmi.Spec.LivenessProbe),
 		ReadinessProbe:  probe(vmi.Spec.ReadinessProbe),
 		SecurityContext: restricted(),
+
+		// A launcher that couldn't even say why it ended has at least written what it was at.
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
 }
 

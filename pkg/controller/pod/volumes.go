@@ -149,6 +149,8 @@ func initContainers(copies []diskCopy, s Settings, resources corev1.ResourceRequ
 		Resources:       resources,
 		VolumeMounts:    []corev1.VolumeMount{helper},
 		SecurityContext: restricted(),
+
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}}
 	helper.ReadOnly = true
 	for _, c := range copies {
@@ -162,6 +164,8 @@ func initContainers(copies []diskCopy, s Settings, resources corev1.ResourceRequ
 				Name: handover.DisksVolume, MountPath: handover.DisksDir,
 			}},
 			SecurityContext: restricted(),
+
+			TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		})
 	}
 	return containers
