@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vm
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubevirt "kubevirt.io/api/core/v1"
+)
+
+// own are the conditions that a VirtualMachine has by itself. All others are those of its instance.
+var own = []kubevirt.VirtualMachineConditionType{
+	kubevirt.VirtualMachineReady, kubevirt.VirtualMachineFailure, kubevirt.VirtualMachineRestartRequired,
+}
+
+// syncConditions shows the conditions of the instance as the VirtualMachine's.
+func syncConditions(vm *kubevirt.VirtualMachine, vmi *kubevirt.VirtualMachineInstance, now metav1.Time) {
+	s := &vm.Status
+	shown := map[kubevirt.VirtualMachineConditionType]bool{}
+	if vmi != nil {
+		for _, c := range vmi.Status.Conditions {
+			kind := kubevirt.VirtualMachineConditionType(c.Type)
+			shown[kind] = true
+			setCondition(vm, kind, c.Status, c.Reason, c.Message, c.LastTransitionTime)
+		}
+	}
+	s.Conditions = slices.DeleteFunc(s.Conditions, func(c kubevirt.VirtualMachineCondition) bool {
+		return !shown[c.Type] && !slices.Contains(own, c.Type)
+	})
+	if !shown[kubevirt.VirtualMachineReady] {
+		setCondition(vm, kubevirt.VirtualMachineReady, corev1.ConditionFalse, "VMINotExists", "there is no virtual machine instance", now)
+	}
+
+	if vmi != nil && vmi.Annotations[templateAnnotation] != digest(vm) && !vmi.IsFinal() {
+		setCondition(vm, kubevirt.VirtualMachineRestartRequired, corev1.ConditionTrue, "RestartRequired",
+			"the template has changed since the instance was started: restart the virtual machine for it to take effect", now)
+	} else {
+		removeCondition(vm, kubevirt.VirtualMachineRestartRequired)
+	}
+	// What went wrong is over when its outcome is there.
+	if c := condition(vm, kubevirt.VirtualMachineFailure); c != nil && (c.Reason == reasonNotOwned || (c.Reason == reasonFailedDelete) == gone(vmi)) {
+		removeCondition(vm, c.Type)
+	}
+}
+
+func condition(vm *kubevirt.VirtualMachine, kind kubevirt.VirtualMachineConditionType) *kubevirt.VirtualMachineCondition {
+	for i := range vm.Status.Conditions {
+		if vm.Status.Conditions[i].Type == kind {
+			return &vm.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+func isTrue(vm *kubevirt.VirtualMachine, kind kubevirt.VirtualMachineConditionType) bool {
+	c := condition(vm, kind)
+	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+// setCondition gives a VirtualMachine a condition. A condition whose status stays keeps its time of transition.
+func setCondition(vm *kubevirt.VirtualMachine, kind kubevirt.VirtualMachineConditionType, status corev1.ConditionStatus, reason, message string, at metav1.Time) {
+	c := kubevirt.VirtualMachineCondition{Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: at}
+	old := condition(vm, kind)
+	if old == nil {
+		vm.Status.Conditions = append(vm.Status.Conditions, c)
+		return
+	}
+	if old.Status == status {
+		c.LastTransitionTime = old.LastTransitionTime
+	}
+	*old = c
+}
+
+func removeCondition(vm *kubevirt.VirtualMachine, kind kubevirt.VirtualMachineConditionType) {
+	vm.Status.Conditions = slices.DeleteFunc(vm.Status.Conditions, func(c kubevirt.VirtualMachineCondition) bool { return c.Type == kind })
+}
