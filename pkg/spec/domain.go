@@ -69,6 +69,9 @@ func (c *conversion) domain() vm.Config {
 			c.fail(field.NotSupported(c.path.Child("startStrategy"), *s, []kubevirt.StartStrategy{kubevirt.StartStrategyPaused}))
 		}
 	}
+	if features := domain.Features; features != nil {
+		c.only(true, path.Child("features", "acpi", "enabled"), features.ACPI.Enabled)
+	}
 	c.only(false, path.Child("devices", "autoattachGraphicsDevice"), domain.Devices.AutoattachGraphicsDevice)
 	c.only(false, path.Child("devices", "autoattachMemBalloon"), domain.Devices.AutoattachMemBalloon)
 	return config

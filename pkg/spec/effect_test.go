@@ -26,6 +26,7 @@ spec:
     cpu: {sockets: 2, cores: 3, threads: 2, model: EPYC}
     machine: {type: q35}
     memory: {guest: 64Mi}
+    features: {acpi: {enabled: true}}
     firmware: {uuid: 5d307ca9-b3ef-428c-8861-06e72d69f223, serial: S0, bootloader: {bios: {}}}
     devices:
       autoattachGraphicsDevice: false
@@ -34,7 +35,7 @@ spec:
       networkInterfaceMultiqueue: true
       rng: {}
       disks:
-      - {name: image, bootOrder: 1, cdrom: {bus: scsi, readonly: true}}
+      - {name: image, bootOrder: 1, cdrom: {bus: scsi, readonly: true, tray: closed}}
       - {name: made, serial: S1, disk: {bus: virtio, readonly: true}}
       interfaces:
       - name: default

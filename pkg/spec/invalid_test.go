@@ -104,6 +104,8 @@ func TestInvalid(t *testing.T) {
 		"bus":                   {with(disk, ", disk: {bus: ide}"), volume, "spec.domain.devices.disks[0].disk.bus: Unsupported value"},
 		"usb":                   {with(disk, ", disk: {bus: usb}"), volume, "spec.domain.devices.disks[0].disk.bus: usb is not supported yet"},
 		"virtio cdrom":          {with(disk, ", cdrom: {bus: virtio}"), volume, "spec.domain.devices.disks[0].cdrom.bus: Unsupported value"},
+		"open tray":             {with(disk, ", cdrom: {tray: open}"), volume, "spec.domain.devices.disks[0].cdrom.tray: Unsupported value"},
+		"no ACPI":               {"features: {acpi: {enabled: false}}, " + ok, "", "spec.domain.features.acpi.enabled: false is not supported yet"},
 		"cdrom to write":        {with(disk, ", cdrom: {readonly: false}"), volume, "spec.domain.devices.disks[0].cdrom.readonly: false is not supported yet"},
 		"sata to read":          {with(disk, ", disk: {bus: sata, readonly: true}"), volume, "spec.domain.devices.disks[0].disk.readonly: Invalid"},
 		"serial":                {with(disk, `, serial: "a,b"`), volume, "spec.domain.devices.disks[0].serial: Invalid"},

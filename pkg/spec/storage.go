@@ -152,6 +152,9 @@ func (c *conversion) disk(disk *kubevirt.Disk, path *field.Path) vm.Disk {
 		d.CDROM, d.ReadOnly = true, true
 		d.Bus = c.bus(path.Child("cdrom", "bus"), disk.CDRom.Bus, kubevirt.DiskBusSATA, kubevirt.DiskBusSCSI)
 		c.only(true, path.Child("cdrom", "readonly"), disk.CDRom.ReadOnly)
+		if tray := disk.CDRom.Tray; tray != "" && tray != kubevirt.TrayStateClosed {
+			c.fail(field.NotSupported(path.Child("cdrom", "tray"), tray, []kubevirt.TrayState{kubevirt.TrayStateClosed}))
+		}
 	case disk.Disk != nil:
 		d.ReadOnly = disk.Disk.ReadOnly
 		d.Bus = c.bus(path.Child("disk", "bus"), disk.Disk.Bus, kubevirt.DiskBusVirtio, kubevirt.DiskBusSATA, kubevirt.DiskBusSCSI)
