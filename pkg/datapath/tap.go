@@ -73,7 +73,7 @@ func openQueue(name string, queues int) (*os.File, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	// Not before it is a tap's: as yet nobody's, the file would tell the runtime's poller of nothing ever.
+	// Non-blocking, so that the runtime's poller takes it; and by now a tap's, of which there is something to wait for.
 	return os.NewFile(uintptr(fd), name), nil
 }
 
