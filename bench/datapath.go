@@ -41,6 +41,7 @@ func Datapaths() []Datapath {
 		mirred{},
 		tapirTC{},
 		tapirPeer{},
+		tapirXDP{},
 		kubevirtBridge{},
 		kubevirtMasquerade{old: true},
 		direct{},

@@ -17,26 +17,26 @@ func (tapirTC) Name() string  { return "tapir-tc" }
 func (tapirTC) About() string { return "Tapir: NAT in TC programs" }
 
 func (tapirTC) Join(network *lab.Network, c Conditions) (*lab.Guest, error) {
-	return joinTapir(network, c, datapath.RedirectNeigh)
+	return joinTapir(network, c, func(*datapath.Config) {})
 }
 
-func joinTapir(network *lab.Network, c Conditions, redirect datapath.Redirect) (*lab.Guest, error) {
+func joinTapir(network *lab.Network, c Conditions, change func(*datapath.Config)) (*lab.Guest, error) {
 	guest := lab.Masqueraded
 	config := datapath.Config{
-		Name:     "bench",
-		NetNS:    network.Pod.Path(),
-		NIC:      lab.NIC,
-		Tap:      lab.Tap,
-		Binding:  datapath.Masquerade,
-		CIDR4:    datapath.DefaultCIDR4,
-		CIDR6:    datapath.DefaultCIDR6,
-		MAC:      guest.MAC,
-		Queues:   1,
-		Redirect: redirect,
-		Flows:    cmp.Or(c.Table, datapath.DefaultFlows),
-		TapUID:   -1,
-		TapGID:   -1,
+		Name:    "bench",
+		NetNS:   network.Pod.Path(),
+		NIC:     lab.NIC,
+		Tap:     lab.Tap,
+		Binding: datapath.Masquerade,
+		CIDR4:   datapath.DefaultCIDR4,
+		CIDR6:   datapath.DefaultCIDR6,
+		MAC:     guest.MAC,
+		Queues:  1,
+		Flows:   cmp.Or(c.Table, datapath.DefaultFlows),
+		TapUID:  -1,
+		TapGID:  -1,
 	}
+	change(&config)
 	nic, err := datapath.Attach(config)
 	if err != nil {
 		return nil, err

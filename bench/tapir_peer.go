@@ -14,5 +14,5 @@ func (tapirPeer) Name() string  { return "tapir-peer" }
 func (tapirPeer) About() string { return "Tapir: NAT in TC programs, out by bpf_redirect_peer" }
 
 func (tapirPeer) Join(network *lab.Network, c Conditions) (*lab.Guest, error) {
-	return joinTapir(network, c, datapath.RedirectPeer)
+	return joinTapir(network, c, func(c *datapath.Config) { c.Redirect = datapath.RedirectPeer })
 }

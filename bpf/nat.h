@@ -2,7 +2,7 @@
 /*
  * Rewrites addresses, one port and the TTL of a packet, and the checksums over them.
  *
- * The transport checksum is changed by replace_l4_csum, which knows what the field holds (skb.h): a whole
+ * The transport checksum is changed by replace_l4_csum, which knows what the field holds (skb.h, xdp.h): a whole
  * checksum or, with CHECKSUM_PARTIAL, only the pseudo-header's. The address part goes in with
  * BPF_F_PSEUDO_HDR as one precomputed difference, the same for both families; a port is not part of the
  * pseudo-header and must go in without. The IPv4 header is changed in place (RFC 1624): its words sum up as

@@ -6,7 +6,7 @@
  * the guest and a ping to it then differ as a client's and a server's connection do, even with equal ids.
  * Other protocols get their number as both ports: one flow for each remote end, as conntrack has it.
  *
- * A program includes skb.h first, which says what the context of its packets is.
+ * A program includes skb.h or xdp.h first, which say what the context of its packets is.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The context of a TC program: a packet as the kernel's stack has it. */
+/* The context of a TC program: a packet as the kernel's stack has it. xdp.h is its counterpart. */
 #pragma once
 
 #include "types.h"

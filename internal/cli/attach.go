@@ -15,9 +15,9 @@ import (
 // attachOptions are the flags of attach.
 type attachOptions struct {
 	datapath.Config
-	binding, fastpath string
-	dhcp              bool
-	metricsAddr       string
+	binding     string
+	dhcp        bool
+	metricsAddr string
 }
 
 func attachCommand() *cobra.Command {
@@ -78,7 +78,7 @@ func (o *attachOptions) flags(cmd *cobra.Command) {
 	f.IntVar(&o.MTU, "mtu", 0, "MTU of the tap (default: the pod NIC's)")
 	f.IntVar(&o.Queues, "queues", 1, "queues of the tap, when it is made")
 	f.IntVar(&o.Flows, "flows", datapath.DefaultFlows, "size of the flow table")
-	f.StringVar(&o.fastpath, "fastpath", "tc", "where the programs run: tc")
+	f.StringVar((*string)(&o.Fastpath), "fastpath", string(datapath.FastpathTC), "where packets into the guest are dealt with: tc, or xdp: UDP faster, bulk TCP slower")
 	f.StringVar((*string)(&o.Redirect), "redirect", string(datapath.RedirectNeigh), "how packets leave the pod: neigh, or peer: past the backlog and the pod NIC's egress, where that is a veth with nothing on it")
 	f.BoolVar(&o.dhcp, "dhcp", false, "stay, and give the guest its addresses")
 	_ = cmd.MarkFlagRequired("netns")
@@ -89,7 +89,6 @@ func (o *attachOptions) flags(cmd *cobra.Command) {
 func (o *attachOptions) check() error {
 	for _, flag := range []struct{ name, value, works, later string }{
 		{"--binding", o.binding, string(datapath.Masquerade), string(datapath.Bridge)},
-		{"--fastpath", o.fastpath, "tc", "xdp"},
 	} {
 		switch flag.value {
 		case flag.works:

@@ -72,7 +72,7 @@ func TestBadAttach(t *testing.T) {
 		{"MTU above the pod's", at("--mtu", "9000"), []string{"9000", "1500"}},
 		{"no flows", at("--flows", "1"), []string{"1 flows"}},
 		{"bridge", at("--binding", "bridge"), []string{"not supported yet: --binding bridge"}},
-		{"xdp", at("--fastpath", "xdp"), []string{"not supported yet: --fastpath xdp"}},
+		{"other fastpath", at("--fastpath", "dpdk"), []string{"dpdk", "tc or xdp"}},
 		{"redirect", at("--redirect", "mirror"), []string{`redirect "mirror"`, "neigh or peer"}},
 		{"other binding", at("--binding", "slirp"), []string{"slirp", "masquerade"}},
 		{"metrics without dhcp", at("--metrics-addr", ":0"), []string{"--dhcp"}},

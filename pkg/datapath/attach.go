@@ -115,6 +115,11 @@ func carryOut(key string, rec, was *record, tap *netlink.Tuntap) (*NIC, error) {
 // setUpPod prepares sysctls and tap, short of setting that up; everything it does is idempotent.
 func setUpPod(tap *netlink.Tuntap, rec *record) error {
 	addresses := rec.Constants.Addresses
+	if rec.Constants.XDP {
+		if err := setGRO(rec.Config.NIC, true); err != nil {
+			return err
+		}
+	}
 	if err := setLoopback(max(addresses.MTU, minMTU6)); err != nil {
 		return err
 	}

@@ -30,6 +30,16 @@ const (
 	RedirectPeer Redirect = "peer"
 )
 
+// Fastpath says where the packets of flows that are known already are dealt with.
+type Fastpath string
+
+const (
+	// FastpathTC has all of them pass the kernel's stack, with its offloads.
+	FastpathTC Fastpath = "tc"
+	// FastpathXDP forwards single packets before the stack makes anything of them. See docs/datapath.md for what it costs.
+	FastpathXDP Fastpath = "xdp"
+)
+
 // Defaults of KubeVirt's masquerade binding (pod.vmNetworkCIDR, pod.vmIPv6NetworkCIDR) and of Tapir.
 var (
 	DefaultCIDR4 = netip.MustParsePrefix("10.0.2.0/24")
@@ -66,6 +76,7 @@ type Config struct {
 	Queues   int              `json:"queues"`             // of the tap, when it is made
 	Flows    int              `json:"flows"`              // size of the flow table
 	Redirect Redirect         `json:"redirect"`           // RedirectNeigh
+	Fastpath Fastpath         `json:"fastpath"`           // FastpathTC
 	TapUID   int              `json:"tapUID"`             // owner of a tap that is made: who may open it; -1: root
 	TapGID   int              `json:"tapGID"`             //
 }

@@ -74,8 +74,11 @@ func forget(netns, tap string) error {
 // trying again finds what is left.
 func undo(key string, rec *record) error {
 	var errs []error
-	for _, h := range hooks(&rec.Constants) {
+	for _, h := range everyHook(&rec.Constants) {
 		errs = append(errs, h.remove(pinDir(key), rec))
+	}
+	if rec.GRO != nil {
+		errs = append(errs, setGRO(rec.Config.NIC, *rec.GRO))
 	}
 	errs = append(errs, removePins(pinDir(key)), rec.undoTap(), restoreSysctls(rec.Sysctls), setLoopback(rec.LoopbackMTU))
 	if err := errors.Join(errs...); err != nil {

@@ -14,6 +14,13 @@
 // written into the maps, anything else replaces the programs, link by link, under traffic. Any mix of old and new
 // programs is correct because all of them share the pinned maps. What others have taken away meanwhile comes back.
 //
+// Where Config asks for it, one more program hangs in the pod NIC's driver, by an XDP link, and takes a short cut with
+// what the flow table knows (bpf/fastpath.bpf.c). Without it everything goes the same way, only longer: it is hung up
+// last, and taken away first.
+//
+// Where Config asks for it, one more program hangs in the pod NIC's driver, by an XDP link, and takes a short cut with
+// what the flow table knows (bpf/fastpath.bpf.c). Without it everything goes the same way, only longer.
+//
 // An attach takes place in this order, under a lock that all processes share:
 //
 //	plan          look at pod NIC, tap and settings; change nothing
@@ -37,5 +44,6 @@
 // # Limits
 //
 // Linux 5.14 (SO_NETNS_COOKIE, for_each_map_elem). TCX links need 6.6; older kernels get clsact filters, which are
-// replaced in place just so. One masqueraded guest per pod.
+// replaced in place just so. The fast path needs native XDP in the driver, and Linux 5.18 (BPF_F_XDP_HAS_FRAGS). One
+// masqueraded guest per pod.
 package datapath

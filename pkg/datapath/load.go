@@ -7,9 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,11 +23,12 @@ type constants struct {
 	TapIndex  int        `json:"tapIndex"`
 	NICMAC    string     `json:"nicMAC"`
 	Peer      bool       `json:"peer"` // packets leave by bpf_redirect_peer
+	XDP       bool       `json:"xdp"`  // datagrams of known flows come in by XDP
 }
 
 // programsDigest names the BPF code in this binary, so that another version's programs are recognised.
 func programsDigest() string {
-	sum := sha256.Sum256(_MasqueradeBytes)
+	sum := sha256.Sum256(slices.Concat(_MasqueradeBytes, _FastpathBytes))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -47,11 +48,23 @@ func familyOf(guest, pod, gateway, loopback netip.Addr, prefix netip.Prefix) (f 
 }
 
 // embedded is what bpf2go compiled into this binary. Callers change copies of it.
-var embedded = sync.OnceValues(loadMasquerade)
+var (
+	embedded         = sync.OnceValues(loadMasquerade)
+	embeddedFastpath = sync.OnceValues(loadFastpath)
+)
 
-// specialise sets the constants of one NIC in the programs.
+// specialise sets the constants of one NIC in the TC programs.
 func specialise(c *constants, flows int) (*ebpf.CollectionSpec, error) {
-	spec, err := embedded()
+	return c.set(embedded, flows)
+}
+
+// specialiseFastpath does so in the XDP programs.
+func specialiseFastpath(c *constants, flows int) (*ebpf.CollectionSpec, error) {
+	return c.set(embeddedFastpath, flows)
+}
+
+func (c *constants) set(source func() (*ebpf.CollectionSpec, error), flows int) (*ebpf.CollectionSpec, error) {
+	spec, err := source()
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded programs: %w", err)
 	}
@@ -96,26 +109,35 @@ func specialise(c *constants, flows int) (*ebpf.CollectionSpec, error) {
 type loading struct {
 	maps     masqueradeMaps
 	programs map[string]func() (*ebpf.Program, error) // by name; wait for the program
-	rest     map[string]*ebpf.Map                     // those that only the programs use
+	rest     []*ebpf.Map                              // those that only the programs use, and copies
 }
 
-// load starts it. Maps in reuse take the place of new ones.
-func load(spec *ebpf.CollectionSpec, reuse map[string]*ebpf.Map) (*loading, error) {
-	made, err := ebpf.NewCollectionWithOptions(
-		&ebpf.CollectionSpec{Maps: spec.Maps, Variables: spec.Variables, Types: spec.Types},
-		ebpf.CollectionOptions{MapReplacements: reuse})
-	if err != nil {
-		return nil, explainLoad(err)
-	}
-	all := maps.Clone(made.Maps)
-	l := &loading{programs: map[string]func() (*ebpf.Program, error){}, rest: made.Maps}
-	for name, slot := range pinnedMaps(&l.maps) {
-		*slot = made.Maps[name]
-		delete(l.rest, name)
-	}
-	for name := range spec.Programs {
-		l.programs[name] = sync.OnceValues(func() (*ebpf.Program, error) { return loadProgram(spec, name, all) })
-		go l.programs[name]()
+// load starts it. Maps in reuse take the place of new ones; all objects have the same maps.
+func load(specs []*ebpf.CollectionSpec, reuse map[string]*ebpf.Map) (*loading, error) {
+	l := &loading{programs: map[string]func() (*ebpf.Program, error){}}
+	pinned := pinnedMaps(&l.maps)
+	for i, spec := range specs {
+		made, err := ebpf.NewCollectionWithOptions(
+			&ebpf.CollectionSpec{Maps: spec.Maps, Variables: spec.Variables, Types: spec.Types},
+			ebpf.CollectionOptions{MapReplacements: reuse})
+		if err != nil {
+			l.close()
+			return nil, errors.Join(explainLoad(err), l.maps.Close())
+		}
+		if i == 0 {
+			reuse = map[string]*ebpf.Map{}
+		}
+		for name, m := range made.Maps {
+			if slot := pinned[name]; slot == nil || i > 0 {
+				l.rest = append(l.rest, m)
+			} else {
+				*slot, reuse[name] = m, m
+			}
+		}
+		for name := range spec.Programs {
+			l.programs[name] = sync.OnceValues(func() (*ebpf.Program, error) { return loadProgram(spec, name, made.Maps) })
+			go l.programs[name]()
+		}
 	}
 	return l, nil
 }
@@ -154,5 +176,7 @@ func (l *loading) close() {
 			p.Close()
 		}
 	}
-	closeMaps(l.rest)
+	for _, m := range l.rest {
+		m.Close()
+	}
 }

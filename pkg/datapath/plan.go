@@ -28,6 +28,7 @@ func plan(key string, cfg *Config, was *record, start time.Time) (*record, *netl
 		NICIndex:  nic.Attrs().Index,
 		NICMAC:    nic.Attrs().HardwareAddr.String(),
 		Peer:      cfg.Redirect == RedirectPeer,
+		XDP:       cfg.Fastpath == FastpathXDP,
 	}
 	if rec.Constants.Peer {
 		if err := peerObstacle(nic, egress(&rec.Constants), pinDir(key)); err != nil {
@@ -35,12 +36,18 @@ func plan(key string, cfg *Config, was *record, start time.Time) (*record, *netl
 		}
 	}
 	if was != nil {
+		rec.GRO = was.GRO
 		rec.Attached, rec.Sysctls, rec.Qdiscs, rec.LoopbackMTU = was.Attached, was.Sysctls, was.Qdiscs, was.LoopbackMTU
 	} else {
 		if rec.Sysctls, err = readSysctls(podSysctls()); err != nil {
 			return nil, nil, err
 		}
 		if rec.LoopbackMTU, err = loopbackMTU(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if rec.Constants.XDP {
+		if err := rec.planXDP(nic, pinDir(key)); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -25,6 +25,7 @@ type record struct {
 	Sysctls     []sysctl       `json:"sysctlsBefore"`       // of the pod, from before Attach
 	LoopbackMTU int            `json:"loopbackMTUBefore"`   // of the pod, from before Attach
 	Qdiscs      []int          `json:"qdiscs,omitempty"`    // indexes of devices that have their clsact qdisc from Attach
+	GRO         *bool          `json:"groBefore,omitempty"` // of the pod NIC, from before it had the fast path; nil: it never had
 	Attached    time.Time      `json:"attached"`
 	TookMS      float64        `json:"tookMilliseconds"` // the last Attach
 }

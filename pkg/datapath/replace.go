@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -28,7 +29,15 @@ func replacePrograms(key string, rec, was *record, tap *netlink.Tuntap) (*NIC, e
 		return nil, err
 	}
 	reuse := reusable(before, spec)
-	l, err := load(spec, reuse)
+	specs := []*ebpf.CollectionSpec{spec}
+	if rec.Constants.XDP {
+		fast, err := specialiseFastpath(&rec.Constants, rec.Config.Flows)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, fast)
+	}
+	l, err := load(specs, reuse)
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +119,11 @@ func (l *loading) hang(key string, rec, was *record, tap *netlink.Tuntap, unread
 	return setUp(tap)
 }
 
-// leaveOldPlaces removes the programs from devices that are no longer the NIC's or the tap.
+// leaveOldPlaces removes the programs from devices that are no longer the NIC's or the tap, and those no longer used.
 func leaveOldPlaces(key string, rec, was *record) error {
 	places := hooks(&rec.Constants)
-	for i, h := range hooks(&was.Constants) {
-		if h.ifindex == places[i].ifindex {
+	for _, h := range everyHook(&was.Constants) {
+		if slices.Contains(places, h) {
 			continue
 		}
 		if err := h.remove(pinDir(key), was); err != nil {

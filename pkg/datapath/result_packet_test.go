@@ -24,10 +24,12 @@ type result struct {
 	counters Counters
 	drops    []Drop
 	receive  bool // the program's packets go into the guest
+	short    bool // an XDP program took it
 }
 
 func (r *rig) feed(t testing.TB, prog *ebpf.Program, in []byte, ctx skbContext) result {
 	t.Helper()
+	short := r.shortCut(t, prog, in, ctx)
 	r.resetCounters(t)
 	res := result{t: t, in: in, receive: prog == r.TapirNicIn || prog == r.TapirLoOut}
 	res.verdict, res.out = exec(t, prog, in, ctx)
@@ -37,6 +39,9 @@ func (r *rig) feed(t testing.TB, prog *ebpf.Program, in []byte, ctx skbContext) 
 	}
 	if res.drops, err = r.nic().Drops(); err != nil {
 		t.Fatal(err)
+	}
+	if res.short = short != nil; res.short {
+		short.agrees(r, res)
 	}
 	return res
 }

@@ -34,6 +34,7 @@ const rigClock = 1 << 24
 // rig is one NIC's programs and maps.
 type rig struct {
 	rigObjects
+	fast   fastpathPrograms
 	owners *ebpf.Memory // the map of that name
 }
 
@@ -72,12 +73,26 @@ func loadRig(t testing.TB, c rigConfig) *rig {
 	if tap == 0 {
 		tap = rigTap
 	}
-	spec, err := specialise(&constants{
-		Addresses: testAddresses(!c.noIPv4, !c.noIPv6), NICIndex: rigNIC, TapIndex: tap, NICMAC: podMAC.String(),
-	}, flows)
+	fixed := &constants{Addresses: testAddresses(!c.noIPv4, !c.noIPv6), NICIndex: rigNIC, TapIndex: tap, NICMAC: podMAC.String()}
+	spec, err := specialise(fixed, flows)
 	if err != nil {
 		t.Fatal(err)
 	}
+	replaceHelpers(t, spec)
+	spec.Maps[masqueradeMapOwners].Flags |= unix.BPF_F_MMAPABLE
+	r := new(rig)
+	if err := spec.LoadAndAssign(&r.rigObjects, nil); err != nil {
+		t.Fatalf("loading the programs needs root: %+v", err)
+	}
+	if r.owners, err = r.Owners.Memory(); err != nil {
+		t.Fatal(err)
+	}
+	r.loadFastpath(t, fixed, flows)
+	return r
+}
+
+func replaceHelpers(t testing.TB, spec *ebpf.CollectionSpec) {
+	t.Helper()
 	var redirects, clocks int
 	for _, p := range spec.Programs {
 		redirects += replaceCall(p, asm.FnRedirect, asm.Mov.Reg(asm.R0, asm.R1))
@@ -87,15 +102,6 @@ func loadRig(t testing.TB, c rigConfig) *rig {
 	if redirects == 0 || clocks == 0 {
 		t.Fatalf("replaced %d redirects and %d clocks: the programs use other helpers now, and so must the rig", redirects, clocks)
 	}
-	spec.Maps[masqueradeMapOwners].Flags |= unix.BPF_F_MMAPABLE
-	r := new(rig)
-	if err := spec.LoadAndAssign(&r.rigObjects, nil); err != nil {
-		t.Fatalf("loading the programs needs root: %+v", err)
-	}
-	if r.owners, err = r.Owners.Memory(); err != nil {
-		t.Fatal(err)
-	}
-	return r
 }
 
 // replaceCall puts another instruction in the place of each call of a helper.

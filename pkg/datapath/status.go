@@ -16,7 +16,7 @@ type Status struct {
 	Config       Config    `json:"config"`
 	Addresses    Addresses `json:"addresses"`
 	GuestMAC     string    `json:"mac,omitempty"`      // configured or learnt; empty: not a frame was seen yet
-	Hook         string    `json:"hook"`               // tcx, or clsact on kernels before 6.6
+	Hook         string    `json:"hook"`               // tcx, or clsact on kernels before 6.6; with +xdp where the fast path is on
 	Healthy      bool      `json:"healthy"`            // all programs hang where they belong
 	Bypassed     string    `json:"bypassed,omitempty"` // what has come since attaching that redirect peer shouldn't bypass; attach again with neigh
 	FlowCount    int       `json:"flowCount"`
@@ -48,6 +48,9 @@ func (n *NIC) Status() (Status, error) {
 	s.MapBytes = mapBytes(&n.maps)
 	s.Hook, s.Healthy = n.hooksHealthy()
 	s.Bypassed = n.bypassed()
+	if n.record.Constants.XDP {
+		s.Hook += "+xdp"
+	}
 	return s, nil
 }
 
@@ -83,7 +86,7 @@ func mapBytes(maps *masqueradeMaps) (sum uint64) {
 // hooksHealthy looks for the programs. lo, which lives as long as its namespace, tells what they hang on.
 func (n *NIC) hooksHealthy() (kind string, healthy bool) {
 	dir := pinDir(n.key)
-	if _, err := loopbackHook.tcxAlive(loopbackHook.pin(dir)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := loopbackHook.linkAlive(loopbackHook.pin(dir)); !errors.Is(err, fs.ErrNotExist) {
 		return "tcx", allHang(dir, &n.record.Constants)
 	}
 	err := n.inPod(func() error {

@@ -48,7 +48,7 @@ func sweep() (swept []string, err error) {
 // its lo. Without a link (on a kernel without TCX, or after an Attach that was killed) it lives if the recorded path
 // leads to it, if it has a name, or if any process is in it.
 func isDead(key string) (bool, error) {
-	alive, err := loopbackHook.tcxAlive(loopbackHook.pin(pinDir(key)))
+	alive, err := loopbackHook.linkAlive(loopbackHook.pin(pinDir(key)))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return !alive, err
 	}

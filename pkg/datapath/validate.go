@@ -38,6 +38,9 @@ func (c *Config) complete() error {
 	if c.Redirect == "" {
 		c.Redirect = RedirectNeigh
 	}
+	if c.Fastpath == "" {
+		c.Fastpath = FastpathTC
+	}
 	switch {
 	case c.Binding == Bridge:
 		return fmt.Errorf("binding bridge is %w yet: use masquerade", ErrUnsupported)
@@ -45,6 +48,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("%w: binding %q: want masquerade", ErrInvalid, c.Binding)
 	case c.Redirect != RedirectNeigh && c.Redirect != RedirectPeer:
 		return fmt.Errorf("%w: redirect %q: want %s or %s", ErrInvalid, c.Redirect, RedirectNeigh, RedirectPeer)
+	case c.Fastpath != FastpathTC && c.Fastpath != FastpathXDP:
+		return fmt.Errorf("%w: fastpath %q: want %s or %s", ErrInvalid, c.Fastpath, FastpathTC, FastpathXDP)
 	case c.NetNS == "":
 		return fmt.Errorf("%w: no network namespace given", ErrInvalid)
 	case !validDevice(c.NIC):

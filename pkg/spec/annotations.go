@@ -22,10 +22,11 @@ const (
 	initrdAnnotation    = annotationPrefix + "initrd"    // file on this host
 	cmdlineAnnotation   = annotationPrefix + "cmdline"   // of the kernel
 	redirectAnnotation  = annotationPrefix + "redirect"  // how packets leave the pod
+	fastpathAnnotation  = annotationPrefix + "fastpath"  // where known flows are dealt with
 	ephemeralAnnotation = annotationPrefix + "ephemeral" // hostDisk volumes whose file is not written to, by names with commas between
 )
 
-var ownAnnotations = []string{kernelAnnotation, initrdAnnotation, cmdlineAnnotation, ephemeralAnnotation, redirectAnnotation}
+var ownAnnotations = []string{kernelAnnotation, initrdAnnotation, cmdlineAnnotation, ephemeralAnnotation, redirectAnnotation, fastpathAnnotation}
 
 // guestAnnotations are those of KubeVirt's that change the guest and would go unheeded.
 var guestAnnotations = []string{"hooks.kubevirt.io/hookSidecars", "kubevirt.io/ignitiondata"}
@@ -89,6 +90,17 @@ func (c *conversion) redirect() datapath.Redirect {
 		return way
 	}
 	c.fail(field.NotSupported(c.metadata.Child("annotations").Key(redirectAnnotation), value, ways))
+	return ""
+}
+
+// fastpath says where the packets of flows are dealt with, of all of a machine's NICs.
+func (c *conversion) fastpath() datapath.Fastpath {
+	value, ok := c.machine.VMI.Annotations[fastpathAnnotation]
+	ways := []datapath.Fastpath{datapath.FastpathTC, datapath.FastpathXDP}
+	if way := datapath.Fastpath(value); !ok || slices.Contains(ways, way) {
+		return way
+	}
+	c.fail(field.NotSupported(c.metadata.Child("annotations").Key(fastpathAnnotation), value, ways))
 	return ""
 }
 

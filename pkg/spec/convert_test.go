@@ -191,6 +191,7 @@ metadata:
     tapir-vm.io/cmdline: console=ttyS0
     tapir-vm.io/ephemeral: root, data
     tapir-vm.io/redirect: peer
+    tapir-vm.io/fastpath: xdp
     example.com/other: is not ours
 spec:
   domain: {memory: {guest: 64Mi}, devices: {}}
@@ -206,6 +207,9 @@ spec:
 	}
 	if way := got.NICs[0].Datapath.Redirect; way != datapath.RedirectPeer {
 		t.Errorf("redirect: %q", way)
+	}
+	if fastpath := got.NICs[0].Datapath.Fastpath; fastpath != datapath.FastpathXDP {
+		t.Errorf("fastpath %s", fastpath)
 	}
 	want := []vm.Disk{
 		{Name: "root", Source: vm.Overlay, Path: "/dir/root.qcow2", Bus: "sata"},

@@ -182,6 +182,7 @@ func TestInvalidAnnotations(t *testing.T) {
 		"tapir-vm.io/kernel: a, tapir-vm.io/cmdline: " + strings.Repeat("x", 2048): "[tapir-vm.io/cmdline]: Too long",
 		"tapir-vm.io/redirect: mirror":                                             `[tapir-vm.io/redirect]: Unsupported value: "mirror": supported values: "neigh", "peer"`,
 		"tapir-vm.io/redirect: ''":                                                 "[tapir-vm.io/redirect]: Unsupported value",
+		"tapir-vm.io/fastpath: dpdk":                                               "[tapir-vm.io/fastpath]: Unsupported value",
 		"tapir-vm.io/ephemeral: b":                                                 "[tapir-vm.io/ephemeral]: Invalid",
 		"tapir-vm.io/ephemeral: made":                                              "[tapir-vm.io/ephemeral]: Invalid",
 		"tapir-vm.io/ephemeral: ''":                                                "[tapir-vm.io/ephemeral]: Invalid",

@@ -42,7 +42,7 @@ func (c *conversion) nics(v *VM) []NIC {
 		interfaces = []kubevirt.Interface{*kubevirt.DefaultMasqueradeNetworkInterface()}
 		networks = map[string]network{interfaces[0].Name: {Network: kubevirt.DefaultPodNetwork()}}
 	}
-	redirect := c.redirect()
+	redirect, fastpath := c.redirect(), c.fastpath()
 	var nics []NIC
 	used := map[string]bool{}
 	for i := range interfaces {
@@ -56,7 +56,9 @@ func (c *conversion) nics(v *VM) []NIC {
 		case !ok:
 			c.fail(field.Invalid(path.Child("name"), nic.Name, "no network has this name"))
 		default:
-			nics = append(nics, c.nic(v, nic, network, redirect, path))
+			converted := c.nic(v, nic, network, path)
+			converted.Datapath.Redirect, converted.Datapath.Fastpath = redirect, fastpath
+			nics = append(nics, converted)
 		}
 		used[nic.Name] = true
 	}
@@ -99,7 +101,7 @@ func (c *conversion) networks() map[string]network {
 	return named
 }
 
-func (c *conversion) nic(v *VM, nic *kubevirt.Interface, network network, redirect datapath.Redirect, path *field.Path) NIC {
+func (c *conversion) nic(v *VM, nic *kubevirt.Interface, network network, path *field.Path) NIC {
 	if bindings := countSet(nic.InterfaceBindingMethod); bindings > 1 || bindings == 1 && nic.Binding != nil {
 		c.fail(field.Invalid(path, field.OmitValueType{}, "must have one binding only"))
 	}
@@ -119,17 +121,16 @@ func (c *conversion) nic(v *VM, nic *kubevirt.Interface, network network, redire
 	}
 	converted := NIC{
 		Datapath: datapath.Config{
-			Name:     nic.Name,
-			NIC:      podNIC,
-			Tap:      podTap,
-			Binding:  datapath.Masquerade,
-			Ports:    c.ports(nic.Ports, path.Child("ports")),
-			CIDR4:    datapath.DefaultCIDR4,
-			CIDR6:    datapath.DefaultCIDR6,
-			MAC:      mac,
-			Queues:   device.Queues,
-			Flows:    datapath.DefaultFlows,
-			Redirect: redirect,
+			Name:    nic.Name,
+			NIC:     podNIC,
+			Tap:     podTap,
+			Binding: datapath.Masquerade,
+			Ports:   c.ports(nic.Ports, path.Child("ports")),
+			CIDR4:   datapath.DefaultCIDR4,
+			CIDR6:   datapath.DefaultCIDR6,
+			MAC:     mac,
+			Queues:  device.Queues,
+			Flows:   datapath.DefaultFlows,
 		},
 		Device: device,
 		DHCP:   dhcp.Config4{Common: dhcp.Common{Hostname: v.Hostname}},

@@ -23,6 +23,7 @@ var contenders = []contender{
 	{"kubevirt", attachKubeVirt, probe.ofKubeVirt, false},
 	{"tapir", attachTapir, probe.ofTapir, false},
 	{"tapir with redirect peer", attachTapirPeer, probe.ofTapir, false},
+	{"tapir with XDP", attachTapirXDP, probe.ofTapir, false},
 	{"tapir with a full flow table", attachSmallTapir, probe.ofTapir, true},
 }
 

@@ -13,32 +13,37 @@ import (
 const smallTable = 64
 
 func attachTapir(t *testing.T, network *nstest.Topology, ports []declaration) {
-	attachTapirWith(t, network, ports, datapath.DefaultFlows, datapath.RedirectNeigh)
+	attachTapirWith(t, network, ports, func(*datapath.Config) {})
 }
 
 func attachTapirPeer(t *testing.T, network *nstest.Topology, ports []declaration) {
-	attachTapirWith(t, network, ports, datapath.DefaultFlows, datapath.RedirectPeer)
+	attachTapirWith(t, network, ports, func(c *datapath.Config) { c.Redirect = datapath.RedirectPeer })
 }
 
 func attachSmallTapir(t *testing.T, network *nstest.Topology, ports []declaration) {
-	attachTapirWith(t, network, ports, smallTable, datapath.RedirectNeigh)
+	attachTapirWith(t, network, ports, func(c *datapath.Config) { c.Flows = smallTable })
+}
+
+func attachTapirXDP(t *testing.T, network *nstest.Topology, ports []declaration) {
+	network.Client.DisableOffloads(t, "eth0") // XDP takes whole checksums alone
+	attachTapirWith(t, network, ports, func(c *datapath.Config) { c.Fastpath = datapath.FastpathXDP })
 }
 
 // attachTapirWith attaches Tapir's datapath, as a launcher would that knows its guest's MAC.
-func attachTapirWith(t *testing.T, network *nstest.Topology, ports []declaration, flows int, redirect datapath.Redirect) {
+func attachTapirWith(t *testing.T, network *nstest.Topology, ports []declaration, change func(*datapath.Config)) {
 	config := datapath.Config{
-		Name:     t.Name(),
-		NetNS:    network.Pod.Path(),
-		NIC:      "eth0",
-		Tap:      "tap0",
-		Binding:  datapath.Masquerade,
-		CIDR4:    datapath.DefaultCIDR4,
-		CIDR6:    datapath.DefaultCIDR6,
-		MAC:      nstest.GuestMAC,
-		Queues:   1,
-		Flows:    flows,
-		Redirect: redirect,
+		Name:    t.Name(),
+		NetNS:   network.Pod.Path(),
+		NIC:     "eth0",
+		Tap:     "tap0",
+		Binding: datapath.Masquerade,
+		CIDR4:   datapath.DefaultCIDR4,
+		CIDR6:   datapath.DefaultCIDR6,
+		MAC:     nstest.GuestMAC,
+		Queues:  1,
+		Flows:   datapath.DefaultFlows,
 	}
+	change(&config)
 	for _, p := range ports {
 		config.Ports = append(config.Ports, datapath.Port{Protocol: p.protocol, Port: p.number})
 	}
