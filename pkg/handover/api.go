@@ -3,6 +3,9 @@
 package handover
 
 import (
+	"encoding/json"
+	"strings"
+
 	kubevirt "kubevirt.io/api/core/v1"
 )
 
@@ -48,16 +51,37 @@ type GuestInterface struct {
 	IPs  []string `json:"ips,omitempty"`
 }
 
-// Exit is the end of a machine. It is the launcher's termination message too.
+// Exit is the end of a machine. As JSON it is the launcher's termination message too.
 type Exit struct {
 	Failed  bool   `json:"failed"` // nobody wanted it: the VMI fails
 	Message string `json:"message"`
 }
 
-// Exec is a command to run in the guest, and how long it may take.
+// maxExit is what Kubernetes takes of a termination message, in bytes (MaxContainerTerminationMessageLength), with room for JSON to
+// escape some of it.
+const maxExit = 4096 - 1024
+
+// Encode returns the termination message.
+func (e Exit) Encode() []byte {
+	if len(e.Message) > maxExit {
+		e.Message = strings.ToValidUTF8(e.Message[:maxExit], "")
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // a string and a bool: can't be
+	}
+	return text
+}
+
+// ParseExit reads a termination message. It returns false for one that no launcher has left whole.
+func ParseExit(message string) (e Exit, ok bool) {
+	err := json.Unmarshal([]byte(message), &e)
+	return e, err == nil && e.Message != ""
+}
+
+// Exec is a command to run in the guest. It is no longer waited for when the request is cancelled.
 type Exec struct {
-	Command        []string `json:"command"`
-	TimeoutSeconds int      `json:"timeoutSeconds"`
+	Command []string `json:"command"`
 }
 
 // ExecResult is what came of it.

@@ -40,7 +40,7 @@ var current = header{Version}
 // sendPlan sends a plan in as many parts as it takes.
 func sendPlan(conn *net.UnixConn, p *Plan, files []Files) error {
 	if len(files) != len(p.NICs) {
-		return fmt.Errorf("the plan has %d interfaces and the descriptors of %d", len(p.NICs), len(files))
+		return fmt.Errorf("%w: those of %d interfaces, the plan has %d", errUnfit, len(files), len(p.NICs))
 	}
 	document, err := p.file()
 	if err != nil {

@@ -19,10 +19,7 @@ func TestPlanIsHandedOverOnce(t *testing.T) {
 		files []Files
 	}
 	took := make(chan taken, 1)
-	launch(t, dir, func(p *Plan, f []Files) error {
-		took <- taken{p, f}
-		return nil
-	})
+	launch(t, dir, func(p *Plan, f []Files) { took <- taken{p, f} })
 	ctx, sockets := soon(t), open(t, pods)
 	peer, err := Connect(ctx, sockets)
 	if err != nil {
@@ -68,18 +65,13 @@ func TestPlanIsHandedOverOnce(t *testing.T) {
 	}
 }
 
-// An agent that is killed within a dialogue, and a plan that isn't taken, leave a launcher that waits for the next.
+// An agent that is killed within a dialogue, and a plan that isn't one, leave a launcher that waits for the next.
 func TestLauncherWaitsOn(t *testing.T) {
 	pods, dir := newPod(t)
-	refusals := 1
-	launch(t, dir, func(_ *Plan, files []Files) error {
+	launch(t, dir, func(_ *Plan, files []Files) {
 		for _, f := range files {
 			f.Close()
 		}
-		if refusals--; refusals >= 0 {
-			return errors.New("no room")
-		}
-		return nil
 	})
 	ctx, sockets := soon(t), open(t, pods)
 	plan, files := newPlan(t)
@@ -89,7 +81,8 @@ func TestLauncherWaitsOn(t *testing.T) {
 		want error
 	}{
 		{"killed", (*Peer).Close, nil},
-		{"refused", func(p *Peer) error { return p.Send(ctx, plan, files) }, ErrRefused},
+		{"refused", func(p *Peer) error { return p.Send(ctx, &Plan{}, nil) }, ErrRefused},
+		{"doesn't fit", func(p *Peer) error { return p.Send(ctx, plan, files[:1]) }, errUnfit},
 		{"taken", func(p *Peer) error { return p.Send(ctx, plan, files) }, nil},
 	} {
 		peer, err := Connect(ctx, sockets)
@@ -103,20 +96,5 @@ func TestLauncherWaitsOn(t *testing.T) {
 			t.Errorf("%s: %v, want %v", step.name, err, step.want)
 		}
 		peer.Close()
-	}
-}
-
-func TestPlanMustFitItsDescriptors(t *testing.T) {
-	pods, dir := newPod(t)
-	launch(t, dir, func(*Plan, []Files) error { return errors.New("was taken") })
-	plan, files := newPlan(t)
-	files[0].RA = nil
-	peer, err := Connect(soon(t), open(t, pods))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peer.Close()
-	if err := peer.Send(soon(t), plan, files); err == nil || errors.Is(err, ErrRefused) {
-		t.Errorf("a plan without its sockets was sent: %v", err)
 	}
 }

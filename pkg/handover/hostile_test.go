@@ -165,7 +165,7 @@ func TestSilence(t *testing.T) {
 
 func TestPlanOnlyFromRoot(t *testing.T) {
 	pods, dir := newPod(t)
-	launch(t, dir, func(*Plan, []Files) error { return nil })
+	launch(t, dir, func(*Plan, []Files) {})
 	if err := os.Chmod(filepath.Join(dir, HandoverSocket), 0o777); err != nil {
 		t.Fatal(err)
 	}

@@ -57,9 +57,9 @@ func listen(path, network string) (*net.UnixListener, error) {
 	return l, nil
 }
 
-// Serve greets agents until ctx ends, one after the other, and calls take with the first plan that one hands over. Its descriptors
-// are take's to close; when it returns an error, that is told to the agent and the next plan is waited for.
-func (l *Listener) Serve(ctx context.Context, take func(*Plan, []Files) error) error {
+// Serve greets agents until ctx ends, one after the other, and calls take with the first plan that one hands over, whole. Its descriptors
+// are take's to close.
+func (l *Listener) Serve(ctx context.Context, take func(*Plan, []Files)) error {
 	defer l.netns.Close()
 	defer l.listener.Close()
 	stop := context.AfterFunc(ctx, func() { l.listener.Close() })
@@ -82,7 +82,7 @@ func (l *Listener) Serve(ctx context.Context, take func(*Plan, []Files) error) e
 }
 
 // greet is one dialogue.
-func (l *Listener) greet(ctx context.Context, conn *net.UnixConn, take func(*Plan, []Files) error) error {
+func (l *Listener) greet(ctx context.Context, conn *net.UnixConn, take func(*Plan, []Files)) error {
 	defer conn.Close()
 	defer within(ctx, conn, planTime)()
 	uid, err := peerUID(conn)
@@ -100,14 +100,15 @@ func (l *Listener) greet(ctx context.Context, conn *net.UnixConn, take func(*Pla
 	if errors.Is(err, io.EOF) {
 		return nil // it only looked, or was killed: the next one will come
 	}
-	if err == nil {
-		if err = take(plan, files); err == nil {
-			l.taken = true
-		}
-	}
 	answer := verdict{header: current}
 	if err != nil {
 		answer.Problem = fmt.Sprintf("%.1000s", err)
+		return errors.Join(err, send(conn, answer))
 	}
-	return errors.Join(err, send(conn, answer))
+	// The agent is answered first, for the launcher may have ended before take returns. One that doesn't hear it any more finds out
+	// from the next hello.
+	l.taken = true
+	err = send(conn, answer)
+	take(plan, files)
+	return err
 }

@@ -47,6 +47,9 @@ type Files struct {
 	DHCP4, DHCP6, RA *os.File
 }
 
+// errUnfit says that the agent's own plan and descriptors don't go together.
+var errUnfit = errors.New("descriptors that aren't those of the plan")
+
 // files is how many descriptors a NIC has.
 func (n *NIC) files() int {
 	count := n.Queues
@@ -71,7 +74,7 @@ func (n *NIC) list(f Files) ([]*os.File, error) {
 		}
 	}
 	if len(all) != n.files() || len(f.Taps) != n.Queues {
-		return nil, fmt.Errorf("interface %s has %d descriptors, its plan says %d", n.Name, len(all), n.files())
+		return nil, fmt.Errorf("%w: interface %s has %d, its plan says %d", errUnfit, n.Name, len(all), n.files())
 	}
 	return all, nil
 }

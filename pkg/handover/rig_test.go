@@ -81,7 +81,7 @@ func listenAs(t *testing.T, uid int, dir, name string) *net.UnixListener {
 }
 
 // launch serves a launcher's handover socket until the test ends.
-func launch(t *testing.T, dir string, take func(*Plan, []Files) error) {
+func launch(t *testing.T, dir string, take func(*Plan, []Files)) {
 	t.Helper()
 	netns, err := os.Open(ownNetNS)
 	if err != nil {

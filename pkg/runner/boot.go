@@ -31,7 +31,7 @@ func (m *Machine) boot(ctx context.Context, v *spec.VM) error {
 			nic.FDs = append(nic.FDs, int(f.Fd()))
 		}
 		if (nic.Model == "" || nic.Model == "virtio") && cfg.Acceleration != vm.TCG {
-			backends, err := openVhost(vhostDevice, len(nic.FDs))
+			backends, err := datapath.OpenVhost(len(nic.FDs))
 			if err != nil {
 				return err
 			}

@@ -4,10 +4,10 @@ package runner
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/tapir-vm/tapir/pkg/datapath"
+	"github.com/tapir-vm/tapir/pkg/dhcp"
 	"github.com/tapir-vm/tapir/pkg/metrics"
 	"github.com/tapir-vm/tapir/pkg/spec"
 	"github.com/tapir-vm/tapir/pkg/standalone"
@@ -36,7 +36,7 @@ func (m *Machine) attach(ctx context.Context, v *spec.VM) error {
 
 		lease := nic.DHCP
 		lease.DNS, lease.Search = m.pod.Nameservers(), search
-		lease.Domain = domain(v.Subdomain, search)
+		lease.Domain = dhcp.Domain(v.Subdomain, search)
 		if err := m.serveDHCP(ctx, attached, id, lease); err != nil {
 			return err
 		}
@@ -50,13 +50,4 @@ func (m *Machine) attach(ctx context.Context, v *spec.VM) error {
 		return nil
 	})
 	return nil
-}
-
-// domain is the guest's own: its subdomain goes before the longest search domain, as in a cluster.
-func domain(subdomain string, search []string) string {
-	if subdomain == "" || len(search) == 0 {
-		return ""
-	}
-	longest := slices.MaxFunc(search, func(a, b string) int { return len(a) - len(b) })
-	return subdomain + "." + longest
 }

@@ -20,9 +20,6 @@ import (
 // host's own loopback; the second one has the servers that it asks.
 var hostResolvers = []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}
 
-// fallbackDNS is what KubeVirt tells a guest when it finds no name server.
-var fallbackDNS = netip.MustParseAddr("8.8.8.8")
-
 // ofProcess is the path of a process's network namespace.
 var ofProcess = regexp.MustCompile(`^(/proc/[0-9]+)/ns/net$`)
 
@@ -39,7 +36,7 @@ func PodResolver(netns string) (servers []netip.Addr, search []string) {
 	}
 	servers, search = resolver(files...)
 	if len(servers) == 0 {
-		servers = []netip.Addr{fallbackDNS}
+		servers = []netip.Addr{dhcp.FallbackDNS}
 	}
 	return servers, search
 }

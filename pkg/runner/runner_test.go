@@ -178,7 +178,7 @@ func TestLeases(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			v4, v6, ra := leases(tt.addresses, given)
+			v4, v6, ra := network(tt.addresses).Leases(given)
 			opt := cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 			if diff := cmp.Diff([]any{tt.v4, tt.v6, tt.ra}, []any{v4, v6, ra}, opt); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -189,7 +189,7 @@ func TestLeases(t *testing.T) {
 
 func TestResolver(t *testing.T) {
 	sandbox.File(t, "/etc/resolv.conf", "nameserver 127.0.0.53\nsearch corp.example\n")
-	if servers, search := PodResolver("/proc/1/ns/net"); !slices.Equal(servers, []netip.Addr{fallbackDNS}) || !slices.Equal(search, []string{"corp.example"}) {
+	if servers, search := PodResolver("/proc/1/ns/net"); !slices.Equal(servers, []netip.Addr{dhcp.FallbackDNS}) || !slices.Equal(search, []string{"corp.example"}) {
 		t.Errorf("a stub resolver only: %v %v", servers, search)
 	}
 	upstream := "/run/systemd/resolve/resolv.conf"
@@ -200,18 +200,6 @@ func TestResolver(t *testing.T) {
 	want := []netip.Addr{netip.MustParseAddr("192.0.2.1")}
 	if servers, search := PodResolver("/run/netns/x"); !slices.Equal(servers, want) || !slices.Equal(search, []string{"corp.example"}) {
 		t.Errorf("behind systemd-resolved: %v %v", servers, search)
-	}
-}
-
-func TestDomain(t *testing.T) {
-	search := []string{"example", "corp.example"}
-	for subdomain, want := range map[string]string{"": "", "web": "web.corp.example"} {
-		if got := domain(subdomain, search); got != want {
-			t.Errorf("domain of subdomain %q is %q, want %q", subdomain, got, want)
-		}
-	}
-	if got := domain("web", nil); got != "" {
-		t.Errorf("domain without search domains is %q", got)
 	}
 }
 

@@ -25,7 +25,7 @@ func ServeDHCP(nic *datapath.NIC, lease dhcp.Config4, log *slog.Logger) (*dhcp.S
 		return nil, dhcp.Sockets{}, err
 	}
 	lease.ClientMAC = cfg.MAC
-	v4, v6, ra := leases(a, lease)
+	v4, v6, ra := network(a).Leases(lease)
 	servers, err := dhcp.NewServers(sockets, v4, v6, ra, log)
 	if err != nil {
 		sockets.Close()

@@ -20,7 +20,7 @@ func (m *Machine) Wait(ctx context.Context) error {
 	}
 	if err == nil {
 		m.log.Info("guest has ended", "reason", exit)
-		if accident(exit) {
+		if exit.Accident() {
 			m.Exit = &exit
 			err = fmt.Errorf("%s; its logs stay in %s until tapir stop %s", exit, m.home.path, m.Name)
 		}
@@ -48,9 +48,4 @@ func (m *Machine) powerDown(ctx context.Context) (vm.Exit, error) {
 		return m.vm.Kill(ctx)
 	}
 	return exit, err
-}
-
-// accident tells ends that nobody wanted.
-func accident(exit vm.Exit) bool {
-	return exit.Reason != vm.GuestShutdown && exit.Reason != vm.HostRequest
 }

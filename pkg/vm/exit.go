@@ -28,6 +28,9 @@ type Exit struct {
 	Detail string `json:"detail,omitempty"`
 }
 
+// Accident tells ends that nobody wanted.
+func (e Exit) Accident() bool { return e.Reason != GuestShutdown && e.Reason != HostRequest }
+
 func (e Exit) String() string {
 	if e.Detail == "" {
 		return string(e.Reason)

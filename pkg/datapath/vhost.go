@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package runner
+package datapath
 
 import (
 	"errors"
@@ -14,7 +14,9 @@ import (
 // vhostDevice is the kernel's back end of virtio-net: it moves packets between tap and guest past QEMU.
 const vhostDevice = "/dev/vhost-net"
 
-// openVhost opens the device once for each queue. Returns no file where the kernel has no vhost-net.
+// OpenVhost opens the kernel's back end of virtio-net, a file for each queue of a tap. Returns none where the kernel has no vhost-net.
+func OpenVhost(queues int) ([]*os.File, error) { return openVhost(vhostDevice, queues) }
+
 func openVhost(device string, queues int) ([]*os.File, error) {
 	var files []*os.File
 	for range queues {
@@ -25,9 +27,7 @@ func openVhost(device string, queues int) ([]*os.File, error) {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
 			return nil, nil // the node is there without its module: the first open finds out
 		default:
-			for _, f := range files {
-				f.Close()
-			}
+			closeAll(files)
 			return nil, fmt.Errorf("open a queue of vhost-net: %w", err)
 		}
 	}

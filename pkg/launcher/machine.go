@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package launcher
+
+import (
+	"context"
+	"os"
+	"sync"
+
+	kubevirt "kubevirt.io/api/core/v1"
+
+	"github.com/tapir-vm/tapir/pkg/handover"
+	"github.com/tapir-vm/tapir/pkg/spec"
+	"github.com/tapir-vm/tapir/pkg/vm"
+)
+
+// run makes the machine and waits for its end.
+func (l *launcher) run(ctx context.Context, p plan) handover.Exit {
+	l.status.change(func(s *handover.Status) { s.State = handover.Starting })
+	v, err := l.convert(p.VMI)
+	if err != nil {
+		return failed(err)
+	}
+	servers, err := l.network(v, p)
+	if err != nil {
+		return failed(err)
+	}
+	defer servers.close()
+	machine, err := vm.Start(ctx, v.VM, l.Log)
+	if ctx.Err() != nil && err != nil {
+		return handover.Exit{Message: "ended while it was started"}
+	}
+	if err != nil {
+		return failed(err)
+	}
+	defer machine.Close()
+	p.close() // QEMU has its own
+
+	living, end := context.WithCancel(context.WithoutCancel(ctx))
+	var watchers sync.WaitGroup
+	defer watchers.Wait()
+	defer end()
+	watchers.Go(func() { servers.serve(living, l.Log) })
+	watchers.Go(func() { l.watch(living, machine) })
+	watchers.Go(func() { l.watchGuest(living, machine) })
+	l.Log.Info("guest is started", "acceleration", machine.Acceleration(), "qemu", machine.PID())
+
+	exit, err := machine.Wait(ctx)
+	if err != nil && ctx.Err() != nil {
+		l.Log.Info("powering the guest down", "grace", v.GracePeriod)
+		exit, err = machine.Shutdown(living, v.GracePeriod)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return handover.Exit{Failed: exit.Accident(), Message: exit.String()}
+}
+
+func failed(err error) handover.Exit { return handover.Exit{Failed: true, Message: err.Error()} }
+
+// convert completes the machine's configurations with what only the pod knows.
+func (l *launcher) convert(vmi *kubevirt.VirtualMachineInstance) (*spec.VM, error) {
+	secrets, err := l.secrets(vmi)
+	if err != nil {
+		return nil, err
+	}
+	v, err := spec.Convert(spec.NewMachine(nil, vmi), spec.NewObjects(secrets...))
+	if err != nil {
+		return nil, err
+	}
+	v.VM.RunDir, v.VM.Acceleration = l.path(handover.PrivateDir), l.Acceleration
+	v.VM.UID, v.VM.GID = os.Getuid(), os.Getgid()
+	if err := l.place(v.VM.Disks, vmi); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// watch keeps the status in line with QEMU's until ctx ends. Events from before the question are repeated after it, up to where the
+// machine is by then.
+func (l *launcher) watch(ctx context.Context, machine *vm.VM) {
+	events := machine.Events(ctx)
+	state := handover.Running
+	if status, err := machine.Status(ctx); err == nil && status != "running" {
+		state = handover.Paused
+	}
+	l.status.run(machine, state)
+	for event := range events {
+		switch event.Event {
+		case "STOP":
+			l.status.change(func(s *handover.Status) { s.State = handover.Paused })
+		case "RESUME":
+			l.status.change(func(s *handover.Status) { s.State = handover.Running })
+		}
+	}
+}
