@@ -16,7 +16,7 @@ import (
 type bed struct {
 	datapath Datapath
 	network  *lab.Network
-	meter    Meter // nil: the load needs a tap, and there is none
+	meter    Meter // nil: the load needs what this datapath hasn't
 	series   []report.Series
 }
 
@@ -29,7 +29,7 @@ func makeBed(ctx context.Context, d Datapath, l Load) (*bed, error) {
 	if network.Guest, err = d.Join(network, l.Conditions()); err == nil {
 		b.meter, err = l.Start(ctx, network)
 	}
-	if errors.Is(err, lab.ErrNoTap) {
+	if errors.Is(err, lab.ErrNoTap) || errors.Is(err, errNoProgram) {
 		return b, nil
 	}
 	if err != nil {
@@ -60,7 +60,9 @@ func (b *bed) measure(ctx context.Context, d time.Duration) error {
 		return err
 	}
 	for i := range b.series {
-		b.series[i].Add(sample[b.series[i].Metric.Name])
+		if value, measured := sample[b.series[i].Metric.Name]; measured {
+			b.series[i].Add(value)
+		}
 	}
 	return nil
 }

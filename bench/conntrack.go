@@ -12,8 +12,12 @@ import (
 	"github.com/tapir-vm/tapir/bench/lab"
 )
 
-// conntrackLimit is one for all namespaces; only a process in the host's may set it.
-const conntrackLimit = "/proc/sys/net/netfilter/nf_conntrack_max"
+// conntrackSizes are those of all namespaces, the hash table's and the most connections in it; only a process in the
+// host's may set them. The kernel makes them equal, so both are raised: with long chains nobody would measure the rules.
+var conntrackSizes = []string{
+	"/proc/sys/net/netfilter/nf_conntrack_buckets",
+	"/proc/sys/net/netfilter/nf_conntrack_max",
+}
 
 var conntrackLock sync.Mutex
 
@@ -24,28 +28,29 @@ func holdConnections(network *lab.Network, connections int) error {
 	}
 	conntrackLock.Lock()
 	defer conntrackLock.Unlock()
-	was, err := raiseConntrack(connections)
-	if err != nil {
-		return fmt.Errorf("making room for %d tracked connections (needs the host's network namespace): %w", connections, err)
+	for _, path := range conntrackSizes {
+		was, err := raise(path, connections)
+		if err != nil {
+			return fmt.Errorf("making room for %d tracked connections (needs the host's network namespace): %w", connections, err)
+		}
+		if was < connections {
+			network.OnClose(func() error { return set(path, was) })
+		}
 	}
-	if was >= connections {
-		return nil
-	}
-	network.OnClose(func() error { return setConntrack(was) })
 	return nil
 }
 
-func raiseConntrack(to int) (was int, err error) {
-	text, err := os.ReadFile(conntrackLimit)
+func raise(path string, to int) (was int, err error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}
 	if was, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil || was >= to {
 		return was, err
 	}
-	return was, setConntrack(to)
+	return was, set(path, to)
 }
 
-func setConntrack(limit int) error {
-	return os.WriteFile(conntrackLimit, []byte(strconv.Itoa(limit)), 0)
+func set(path string, size int) error {
+	return os.WriteFile(path, []byte(strconv.Itoa(size)), 0)
 }

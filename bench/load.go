@@ -27,7 +27,8 @@ type Load interface {
 
 // A Meter is a load that can be applied again and again.
 type Meter interface {
-	// Measure applies the load for about d, and returns a value for each metric, by name.
+	// Measure applies the load for about d, and returns a value for each metric, by name; a metric that
+	// this machine can't measure is left out.
 	Measure(ctx context.Context, d time.Duration) (map[string]float64, error)
 	// Close ends both ends.
 	Close() error

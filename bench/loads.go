@@ -19,6 +19,9 @@ const (
 	// roomyTable holds the flows of a load with 500,000, roomiestTable those of one with a million.
 	roomyTable    = 1 << 20
 	roomiestTable = 1 << 21
+	// connectionCount is more than Tapir's table holds by default, and less than a process may
+	// usually have files.
+	connectionCount = 18_000
 )
 
 // Quick are the entries of a quick run: what Tapir's targets are about, on the datapaths that they name.
@@ -46,7 +49,8 @@ func Full() (entries []Entry) {
 	add(all,
 		udpRate{in, 1, 0}, udpRate{out, 1, 0},
 		tcpStream{in, 1, normalMTU}, tcpStream{out, 1, normalMTU},
-		tcpRR{}, tcpCRR{})
+		tcpRR{}, tcpCRR{}, mixed{})
+	add(all, tcpConnections{connectionCount}, udpCost{}, programCost{})
 	some := pick("kubevirt-masquerade", "mirred", "tapir-tc")
 	add(some, tcpStream{in, 8, normalMTU}, tcpStream{out, 8, normalMTU})
 	for _, direction := range []string{in, out} {

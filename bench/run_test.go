@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/tapir-vm/tapir/bench/lab"
+	"github.com/tapir-vm/tapir/bench/report"
 	"github.com/tapir-vm/tapir/internal/leftovers"
 	"github.com/tapir-vm/tapir/pkg/datapath"
 )
@@ -40,7 +43,7 @@ func short(datapaths []Datapath, loads ...Load) Plan {
 func TestRun(t *testing.T) {
 	for _, l := range []Load{
 		tcpStream{in, 8, normalMTU}, tcpStream{out, 1, 9000}, tcpStream{in, 1, 576}, tcpRR{}, tcpCRR{},
-		udpRate{in, 1000, 0}, udpRate{out, 1, roomyTable},
+		udpRate{in, 1000, 0}, udpRate{out, 1, 0}, udpCost{}, tcpConnections{800}, mixed{}, programCost{},
 	} {
 		t.Run(l.Name(), func(t *testing.T) {
 			checkLeftovers(t)
@@ -52,10 +55,9 @@ func TestRun(t *testing.T) {
 			for _, d := range Datapaths() {
 				for _, m := range l.Metrics() {
 					s := r.Find(l.Name(), d.Name(), m.Name)
-					needsTap := strings.HasPrefix(l.Name(), "udp-")
-					if needsTap && d == (direct{}) {
-						if s != nil {
-							t.Errorf("direct has %s, without a tap", m.Name)
+					if !gives(d, l, m) {
+						if s != nil && m.Unit != "1" {
+							t.Errorf("%s has %s", d.Name(), m.Name)
 						}
 						continue
 					}
@@ -65,6 +67,61 @@ func TestRun(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// gives says whether every machine must measure something: not all have a counter of instructions.
+func gives(d Datapath, l Load, m report.Metric) bool {
+	if l.Name() == (programCost{}).Name() {
+		return strings.HasPrefix(d.Name(), "tapir-") && m.Unit != "1"
+	}
+	return d != (direct{}) || !strings.HasPrefix(l.Name(), "udp-")
+}
+
+// Connections that a datapath forgets are not counted as held.
+func TestConnectionsThatAreLost(t *testing.T) {
+	network, err := lab.New(normalMTU)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer network.Close()
+	if network.Guest, err = (mirred{}).Join(network, Conditions{MTU: normalMTU}); err != nil {
+		t.Fatal(err)
+	}
+	guest, err := network.Plug(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fds []int
+	err = guest.Run(func() error {
+		_, err := listen(connectionsPort)
+		return err
+	})
+	if err == nil {
+		err = network.Peer.Run(func() (err error) {
+			fds, err = open(t.Context(), 3)
+			return err
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reset(fds)
+	if working, err := try(t.Context(), fds); working != 3 || err != nil {
+		t.Errorf("%d of 3 work, %v", working, err)
+	}
+	err = network.Pod.Run(func() error {
+		nic, err := netlink.LinkByName(lab.NIC)
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetDown(nic)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if working, err := try(t.Context(), fds); working != 0 || err != nil {
+		t.Errorf("%d of 3 work over a link that is down, %v", working, err)
 	}
 }
 
@@ -126,11 +183,15 @@ func TestRunKeepsWhatItHas(t *testing.T) {
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
-	for _, l := range Quick() {
+	loads := []Load{mixed{}, tcpConnections{connectionCount}, udpCost{}, programCost{}}
+	for _, e := range Quick() {
+		loads = append(loads, e.Load)
+	}
+	for _, l := range loads {
 		t.Run(l.Name(), func(t *testing.T) {
 			checkLeftovers(t)
 			ctx, cancel := context.WithCancel(t.Context())
-			p := short([]Datapath{&interrupter{tapirTC{}, cancel}}, l.Load)
+			p := short([]Datapath{&interrupter{tapirTC{}, cancel}}, l)
 			p.Duration = time.Hour
 			if _, err := Run(ctx, p); !errors.Is(err, ErrInterrupted) {
 				t.Errorf("got %v, want %v", err, ErrInterrupted)

@@ -61,9 +61,14 @@ func (l tcpStream) Start(ctx context.Context, network *lab.Network) (Meter, erro
 	if err != nil {
 		return nil, err
 	}
-	m := &streams{peer: network.Peer, load: l}
-	err = guest.Run(func() (err error) {
-		m.listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", streamPort))
+	return l.between(network.Peer, guest)
+}
+
+// between puts the receiver of connections in the guest.
+func (l tcpStream) between(peer, guest *lab.Namespace) (*streams, error) {
+	m := &streams{peer: peer, load: l}
+	err := guest.Run(func() (err error) {
+		m.listener, err = net.ListenTCP("tcp4", &net.TCPAddr{Port: streamPort})
 		return err
 	})
 	if err != nil {
@@ -75,7 +80,7 @@ func (l tcpStream) Start(ctx context.Context, network *lab.Network) (Meter, erro
 // streams makes its connections anew each time: the peer's, whichever way the data flows.
 type streams struct {
 	peer     *lab.Namespace
-	listener net.Listener
+	listener *net.TCPListener
 	load     tcpStream
 }
 
@@ -122,7 +127,12 @@ func (m *streams) connect(ctx context.Context) (from, to net.Conn, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("connecting to the guest: %w", err)
 	}
-	to, err = m.listener.Accept() // at once: the connection is there
+	// At once, as a rule: the connection is there. A proxy may say so before it is.
+	stop := context.AfterFunc(ctx, func() { _ = m.listener.SetDeadline(time.Unix(1, 0)) })
+	if err = m.listener.SetDeadline(time.Now().Add(patience)); err == nil {
+		to, err = m.listener.Accept()
+	}
+	stop()
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("accepting a connection in the guest: %w", err), from.Close())
 	}

@@ -95,15 +95,17 @@ type udpIn struct {
 	tap       *os.File
 	generator *traffic.Generator
 	drain     *traffic.Drain
-	rate      float64 // packets a second that the generator was seen to send
+	// costs has processor time measured as well: it tells something only of a drain that sleeps.
+	costs bool
+	rate  float64 // packets a second that the generator was seen to send
 }
 
-func newUDPIn(network *lab.Network, tap *os.File, flows int) (Meter, error) {
+func newUDPIn(network *lab.Network, tap *os.File, flows int) (*udpIn, error) {
 	generator, err := traffic.NewGenerator(network, flows)
 	if err != nil {
 		return nil, err
 	}
-	return &udpIn{tap, generator, traffic.NewDrain(network, tap), slowest}, nil
+	return &udpIn{tap: tap, generator: generator, drain: traffic.NewDrain(network, tap), rate: slowest}, nil
 }
 
 func (m *udpIn) Measure(ctx context.Context, d time.Duration) (map[string]float64, error) {
@@ -117,17 +119,22 @@ func (m *udpIn) Measure(ctx context.Context, d time.Duration) (map[string]float6
 		packets, took, err = m.drain.Run(draining)
 		drained <- err
 	}()
-	start := time.Now()
+	clock, failed := startClock()
 	err := m.generator.Send(count)
-	m.rate = float64(count) / time.Since(start).Seconds()
+	sending, busy, err2 := clock.stop()
+	m.rate = float64(count) / sending.Seconds()
 	stop()
-	if err := errors.Join(err, <-drained, ctx.Err()); err != nil {
+	if err := errors.Join(failed, err, err2, <-drained, ctx.Err()); err != nil {
 		return nil, err
 	}
 	if packets < 2 {
 		return nil, errNothing
 	}
-	return map[string]float64{packetRate.Name: float64(packets-1) / took.Seconds() / 1e6}, nil
+	sample := map[string]float64{packetRate.Name: float64(packets-1) / took.Seconds() / 1e6}
+	if m.costs {
+		sample[cpuPerMpacket.Name] = busy.Seconds() / (float64(packets) / 1e6)
+	}
+	return sample, nil
 }
 
 func (m *udpIn) Close() error { return errors.Join(m.generator.Close(), m.tap.Close()) }

@@ -43,6 +43,7 @@ func newNamespace() (*Namespace, error) {
 		return setSysctls(map[string]string{
 			"net/ipv4/ip_local_port_range": "1024 65535",
 			"net/ipv4/tcp_tw_reuse":        "1",
+			"net/core/somaxconn":           "65535",
 		})
 	})
 	if err == nil {

@@ -20,6 +20,8 @@ type Drain struct {
 	tap   *os.File
 	pod   *lab.Namespace
 	guest lab.Guest
+	// Sleeps has the drain sleep while the tap is empty, as QEMU does, instead of polling.
+	Sleeps bool
 
 	packets     uint64
 	first, last time.Time // of the packets
@@ -59,6 +61,11 @@ func (d *Drain) poll(ctx context.Context, fd int) error {
 			if ctx.Err() != nil {
 				return nil
 			}
+			if d.Sleeps {
+				if err := await(fd); err != nil {
+					return err
+				}
+			}
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return fmt.Errorf("reading from the tap: %w", err)
@@ -69,6 +76,16 @@ func (d *Drain) poll(ctx context.Context, fd int) error {
 			}
 		}
 	}
+}
+
+// await returns once there may be something to read: it looks up now and then, for nothing else ends it.
+func await(fd int) error {
+	const lookUp = 20 // ms
+	_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, lookUp)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("waiting for the tap: %w", err)
+	}
+	return nil
 }
 
 // take counts a packet, or answers a question.

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+
+	"github.com/tapir-vm/tapir/bench/lab"
 )
 
 const (
@@ -48,6 +50,18 @@ func newFrame(from, to net.HardwareAddr, source, destination netip.Addr, sport, 
 	binary.BigEndian.PutUint16(udp[2:], dport)
 	binary.BigEndian.PutUint16(udp[4:], udpLength)
 	return f
+}
+
+// Frames are a whole packet of the first flow from the guest, and its answer as it comes to the pod.
+func Frames(guest lab.Guest) (fromGuest, toPod []byte) {
+	_, port := remote(0)
+	fromGuest = newFrame(guest.MAC, guest.GatewayMAC, guest.Address.Addr(), firstRemote, servicePort, port)
+	toPod = newFrame(lab.PeerMAC, lab.PodMAC, firstRemote, lab.Pod.Addr(), port, servicePort)
+	for _, f := range [][]byte{fromGuest, toPod} {
+		binary.BigEndian.PutUint16(f[ipOffset+10:], ^fold(ipSum(f)))
+		binary.BigEndian.PutUint16(f[udpOffset+6:], ^fold(pseudoSum(f)+sum(f[udpOffset:])))
+	}
+	return fromGuest, toPod
 }
 
 // sum adds up the 16-bit words of b, which has an even length (RFC 1071, not folded).

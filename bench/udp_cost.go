@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tapir-vm/tapir/bench/lab"
+	"github.com/tapir-vm/tapir/bench/report"
+)
+
+// udpCost is what packets to the guest cost the machine, where the guest's end sleeps while there are none.
+type udpCost struct{}
+
+func (udpCost) Name() string { return "udp-in-sleep" }
+func (udpCost) About() string {
+	return "64 B packets to the guest, whose end sleeps while the tap is empty, as QEMU does"
+}
+func (udpCost) Metrics() []report.Metric { return []report.Metric{cpuPerMpacket, packetRate} }
+func (udpCost) Conditions() Conditions   { return Conditions{MTU: normalMTU} }
+
+func (udpCost) Start(ctx context.Context, network *lab.Network) (Meter, error) {
+	tap, err := network.OpenTap(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newUDPIn(network, tap, 1)
+	if err != nil {
+		return nil, errors.Join(err, tap.Close())
+	}
+	m.costs, m.drain.Sleeps = true, true
+	return m, nil
+}
