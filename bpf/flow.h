@@ -49,9 +49,14 @@ __noinline int port_try(struct flow_key *key, __u32 side, __u16 own, __u32 now)
 	return wire;
 }
 
-/* Finds a wire port that neither side uses and remembers the tuple. 0: none was found. */
-static __always_inline __be16 port_allocate(struct flow_key *key, __u8 side, __be16 own, __u32 now)
+/*
+ * Finds a wire port that neither side uses and remembers the tuple. 0: none was found. A function of its own, or the
+ * verifier would follow the caller from each of the tries.
+ */
+__noinline int port_allocate(struct flow_key *key, __u32 side, __u16 own, __u32 now)
 {
+	if (!key)
+		return 0;
 	for (int i = 0; i < PORT_RETRIES; i++) {
 		__be16 wire = port_try(key, side, own, now);
 
@@ -163,8 +168,11 @@ __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 inte
 }
 
 /* Whose a packet on this wire port is, when the flow table does not say; own is that side's port. */
-static __always_inline __u8 flow_owner(struct __sk_buff *skb, struct flow_key *key, bool opens, __u32 now, __be16 *own)
+__noinline int flow_owner(struct __sk_buff *skb, struct flow_key *key, __u32 opens, __u32 now, __be16 *own)
 {
+	if (!key || !own)
+		return 0;
+
 	__u8 class = class_of_key(key), rule = port_rule(class, key->local_port);
 	struct contest *c;
 	__u32 owners;

@@ -34,9 +34,15 @@ static __always_inline __u32 epoch_of(__u8 class, __u32 clock)
 	return clock >> (epoch_shift[class & (CLASSES - 1)] & 31);
 }
 
+/* A function of its own, or the verifier would follow its callers once for each class. */
+__noinline int class_of_protocol(__u32 proto, __u32 ipv6)
+{
+	return class_of(proto, ipv6);
+}
+
 static __always_inline __u8 class_of_key(const struct flow_key *key)
 {
-	return class_of(key->proto, key->ipv6);
+	return class_of_protocol(key->proto, key->ipv6);
 }
 
 static __always_inline __u16 owner_slot(const struct flow_key *key)

@@ -15,6 +15,7 @@
 #include "nat.h"
 
 #define QUOTE_MAX 128 /* bytes of the packet that are quoted: RFC 792 asks for its IP header and 8 more */
+#define QUOTE_CHUNK 32
 #define REPLIES_MAX 64
 #define REPLY_TTL 64
 
@@ -41,32 +42,38 @@ static __always_inline bool reply_allowed(__u32 direction)
 	return replies_sent[direction & 1]++ < REPLIES_MAX;
 }
 
-/* Is the checksum at off still to be computed? Then the helper leaves the field alone unless told of the pseudo-header. */
-static __always_inline bool is_partial(struct __sk_buff *skb, __u32 off, __u16 *field)
+/*
+ * The checksum at off if it is still to be computed, else -1. Then the helper leaves the field alone unless told of the
+ * pseudo-header.
+ */
+__noinline int partial_checksum(struct __sk_buff *skb, __u32 off)
 {
-	__u16 now;
+	__u16 was, now;
 
-	if (!off || bpf_skb_load_bytes(skb, off, field, sizeof(*field)) || bpf_l4_csum_replace(skb, off, 0, 1, 0) ||
+	if (bpf_skb_load_bytes(skb, off, &was, sizeof(was)) || bpf_l4_csum_replace(skb, off, 0, 1, 0) ||
 	    bpf_skb_load_bytes(skb, off, &now, sizeof(now)))
-		return false;
-	if (now == *field)
-		return true;
-	bpf_skb_store_bytes(skb, off, field, sizeof(*field), 0);
-	return false;
+		return -1;
+	if (now == was)
+		return was;
+	bpf_skb_store_bytes(skb, off, &was, sizeof(was), 0);
+	return -1;
 }
 
-/* Sums up the quotation, which starts at off; an odd end counts as if a zero followed. */
-static __always_inline __u32 sum_quoted(struct __sk_buff *skb, __u32 off, __u32 len, __u32 sum)
+/* Sums up the quotation, which starts at off, as if zeros followed. By chunks: each step is one more for the verifier. */
+__noinline int sum_quoted(struct __sk_buff *skb, __u32 off, __u32 len, __u32 sum)
 {
-	for (__u32 i = 0; i < QUOTE_MAX / 2; i++) {
-		__u16 word = 0;
+	for (__u32 done = 0; done < QUOTE_MAX && done < len; done += QUOTE_CHUNK) {
+		__be32 chunk[QUOTE_CHUNK / 4] = {};
+		__u32 n = len - done;
 
-		if (i * 2 + 1 < len ? bpf_skb_load_bytes(skb, off + i * 2, &word, 2) :
-		    i * 2 < len ? bpf_skb_load_bytes(skb, off + i * 2, &word, 1) : 1)
+		if (n > QUOTE_CHUNK)
+			n = QUOTE_CHUNK;
+		asm volatile("" : "+r"(n)); /* the verifier must see that it isn't zero */
+		if (!n || bpf_skb_load_bytes(skb, off + done, chunk, n))
 			break;
-		sum += word;
+		sum = bpf_csum_diff(NULL, 0, chunk, QUOTE_CHUNK, sum);
 	}
-	return sum;
+	return csum_fold(sum); /* the helper may use all 32 bits: what the caller adds would overflow */
 }
 
 static __always_inline __u32 sum_words(const void *data, __u32 bytes, __u32 sum)
@@ -106,7 +113,7 @@ __noinline int reply_error(struct __sk_buff *skb, const struct packet *p, __u32 
 	struct icmp_header icmp = error_header(p, reason);
 	union addr src = constant(direction == DIR_RECEIVE ? &f->pod : &f->gateway);
 	struct ethhdr *eth;
-	__u16 field;
+	int partial = -1;
 
 	/* The drop is counted whether or not it can be answered. */
 	drop(skb, direction, reason);
@@ -115,8 +122,10 @@ __noinline int reply_error(struct __sk_buff *skb, const struct packet *p, __u32 
 	if (quote > QUOTE_MAX)
 		quote = QUOTE_MAX;
 	summed = quote;
-	if (l4_csum_offset(p) && is_partial(skb, p->l4 + l4_csum_offset(p), &field)) {
-		sum = (__u16)~field;
+	if (l4_csum_offset(p))
+		partial = partial_checksum(skb, p->l4 + l4_csum_offset(p));
+	if (partial >= 0) {
+		sum = (__u16)~partial;
 		summed = p->l4 - ETH_HLEN;
 	}
 	if (bpf_skb_change_tail(skb, ETH_HLEN + quote, 0) || bpf_skb_adjust_room(skb, headers, BPF_ADJ_ROOM_MAC, 0))
