@@ -6,7 +6,7 @@
  *     wire     (remote, wire port)          -> side, its own port      from outside
  *     forward  (remote, side's own port)    -> wire port               from that side
  *
- * Nobody walks the map in the background. A stale tuple (not claimed for two epochs) is reclaimed when its
+ * Nobody walks the map in the background. A stale tuple (not claimed for one to two epochs) is reclaimed when its
  * slot is wanted: by an insertion of the same tuple, or, when the map is full, by a sweep that the insertion makes.
  */
 #pragma once

@@ -41,8 +41,8 @@ static __always_inline int to_guest(struct __sk_buff *skb)
 }
 
 /*
- * To the pod NIC; the kernel's route and neighbour entry give the next hop, so a changed gateway MAC is followed. What
- * belongs to a flow may go past the backlog: flow is NULL where there is none.
+ * To the pod NIC, with the MACs of the flow's next hop (nexthop.h), or, where those aren't known or there is no flow, by
+ * the kernel's route and neighbour entry, which costs as much as all the rest of the program.
  *
  * The other end of a veth compares the destination of what it receives with its own MAC (eth_type_trans). Past it, up
  * to Linux 6.14, a packet stays whose the kernel took it for when the tap received it; from 6.15 on it becomes
@@ -52,9 +52,11 @@ static __always_inline int to_guest(struct __sk_buff *skb)
 static __always_inline int to_outside(struct __sk_buff *skb, const struct packet *p, struct flow *flow, __u32 now)
 {
 	count(DIR_TRANSMIT, skb->len);
-	if (redirect_peer && flow && skb->pkt_type == PACKET_HOST && address_to_next_hop(skb, p, flow, now))
+	if (!flow || !address_to_next_hop(skb, p, flow, now))
+		return bpf_redirect_neigh(nic_ifindex, NULL, 0, 0);
+	if (redirect_peer && skb->pkt_type == PACKET_HOST)
 		return bpf_redirect_peer(nic_ifindex, 0);
-	return bpf_redirect_neigh(nic_ifindex, NULL, 0, 0);
+	return bpf_redirect(nic_ifindex, 0);
 }
 
 /* To the pod process behind 127.0.0.1 or ::1. lo's MAC is zero; with any other the packet is somebody else's. */

@@ -69,10 +69,8 @@ __noinline int port_allocate(struct flow_key *key, __u32 side, __u16 own, __u32 
 /* Does the side's port stand on the wire for the other side already, or for another port of its own? */
 static __always_inline bool port_taken(struct flow_key *key, __u8 side, __u32 now)
 {
-	struct contest *c = contested_find(key, 0, now);
-
-	if (c)
-		return c->side != side || c->port != key->local_port;
+	if (contested_find(key, 0, now)) /* a contested tuple is on another port than its owner's */
+		return true;
 	return owners_of(key, now) & 1 << (side == SIDE_GUEST ? SIDE_POD : SIDE_GUEST);
 }
 

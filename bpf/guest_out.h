@@ -27,7 +27,7 @@ __noinline int guest_out_error(struct __sk_buff *skb, const struct packet *p)
 	if (err)
 		return drop(skb, DIR_TRANSMIT, err);
 	r = (struct rewrite){.src = constant(&f->pod), .dst = p->dst, .difference = f->to_pod, .routed = true};
-	err = rewrite(skb, p, &r);
+	err = rewrite_rare(skb, p, &r);
 	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb, p, NULL, 0);
 }
 

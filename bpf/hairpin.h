@@ -9,9 +9,8 @@
 
 static __always_inline bool hairpin_is_guests(const struct packet *p)
 {
-	if (port_rule(p->class, p->dport) == SIDE_GUEST)
-		return true;
-	return !p->opens && p->class <= CLASS_UDP && port_rule(p->class, p->sport) == SIDE_GUEST;
+	return port_rule(p->class, p->dport) == SIDE_GUEST ||
+	       (!p->opens && port_rule(p->class, p->sport) == SIDE_GUEST);
 }
 
 __noinline int hairpin(struct __sk_buff *skb, const struct packet *p)
@@ -48,7 +47,7 @@ __noinline int hairpin(struct __sk_buff *skb, const struct packet *p)
 	if (p->ttl <= 1)
 		return reply_error(skb, p, DROP_TTL_EXCEEDED, DIR_TRANSMIT);
 	r = (struct rewrite){.src = constant(&f->pod), .dst = constant(&f->guest), .routed = true};
-	err = rewrite(skb, p, &r);
+	err = rewrite_rare(skb, p, &r);
 	if (err)
 		return drop(skb, DIR_TRANSMIT, err);
 	count(DIR_TRANSMIT, skb->len);

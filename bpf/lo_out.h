@@ -29,7 +29,7 @@ __noinline int lo_out_error(struct __sk_buff *skb, const struct packet *p)
 		return drop(skb, DIR_RECEIVE, DROP_MALFORMED);
 	r.src = constant(&f->gateway);
 	r.dst = constant(&f->guest);
-	if (rewrite(skb, p, &r))
+	if (rewrite_rare(skb, p, &r))
 		return drop(skb, DIR_RECEIVE, DROP_MALFORMED);
 	return to_guest(skb);
 }
@@ -75,7 +75,7 @@ static __always_inline int lo_out_ip(struct __sk_buff *skb, const bool ipv6)
 			flow_touch(flow, DIR_RECEIVE, skb->len, now);
 		fragment_remember(&p, SIDE_LOOPBACK);
 	}
-	err = rewrite(skb, &p, &r);
+	err = rewrite_rare(skb, &p, &r);
 	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
 }
 

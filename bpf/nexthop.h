@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The next hop of a flow, for packets that leave without the kernel's help (redirect_peer).
+ * The next hop of a flow, for packets that leave with MACs that we wrote.
  *
- *      tap0 -> tapir_tap_in --- redirect_neigh ---> eth0 ~~ backlog of the CPU ~~> host side -> CNI's programs
- *                           --- redirect_peer ----------------------------------> host side -> CNI's programs
+ *      tap0 -> tapir_tap_in --- redirect_neigh -----------> eth0 ~~ backlog of the CPU ~~> host side -> CNI's programs
+ *                           --- redirect: known next hop -> eth0 ~~ backlog of the CPU ~~> host side -> CNI's programs
+ *                           --- redirect_peer: the same ---------------------------------> host side -> CNI's programs
  *
- * bpf_redirect_neigh sends through the veth, whose other end is queued behind whatever else this CPU received.
- * bpf_redirect_peer makes the packet one that the host side has received, at once. Then somebody must write its
- * MACs: the flow's entry caches the next hop's, in one word that is read and written as a whole:
+ * bpf_redirect_neigh looks up route and neighbour for each packet: that takes longer than all the rest of the program
+ * (docs/performance.md). Where packets go through a veth, its other end is queued behind whatever else this CPU
+ * received; bpf_redirect_peer makes the packet one that the host side has received, at once. Either way
+ * the flow's entry caches the next hop's MAC, in one word that is read and written as a whole:
  *
  *      63         48 47                           0
  *     | looked up at | MAC in wire order, 0: none  |     0: not looked up yet
  *
  * It is looked up again about every second, so that another gateway or another MAC of it is followed. The lookup
  * doesn't keep a neighbour entry alive, only use does: a flow's first packet, and then one every eight seconds, goes by
- * bpf_redirect_neigh, which resolves and revalidates. (Each may be overtaken by those behind it: therefore not more.)
+ * bpf_redirect_neigh, which resolves and revalidates. (With redirect_peer it may be overtaken by those behind it:
+ * therefore not more.)
  * What has no neighbour, no flow (fragments, ICMP errors), or a route that leads elsewhere goes that way too.
  *
  * Races: an entry can be evicted, and another flow's be in its place, between look-up and use. Then one packet goes to

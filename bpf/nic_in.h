@@ -43,7 +43,7 @@ __noinline int nic_in_error(struct __sk_buff *skb, const struct packet *p)
 	if (!err && side == SIDE_GUEST) {
 		r = (struct rewrite){
 			.src = p->src, .dst = constant(&f->guest), .difference = f->to_guest, .routed = true};
-		err = rewrite(skb, p, &r);
+		err = rewrite_rare(skb, p, &r);
 	}
 	if (err)
 		return drop(skb, DIR_RECEIVE, err);
@@ -65,7 +65,7 @@ __noinline int nic_in_fragment(struct __sk_buff *skb, const struct packet *p)
 		return PASS;
 	if (p->ttl <= 1)
 		return drop(skb, DIR_RECEIVE, DROP_TTL_EXCEEDED);
-	err = rewrite(skb, p, &r);
+	err = rewrite_rare(skb, p, &r);
 	if (err)
 		return drop(skb, DIR_RECEIVE, err);
 	if (side == SIDE_GUEST)
@@ -75,7 +75,7 @@ __noinline int nic_in_fragment(struct __sk_buff *skb, const struct packet *p)
 	if (address_to_guest(skb))
 		bpf_clone_redirect(skb, tap_ifindex, 0);
 	r = (struct rewrite){.src = p->src, .dst = constant(&f->pod), .difference = f->to_pod};
-	err = rewrite(skb, p, &r);
+	err = rewrite_rare(skb, p, &r);
 	return err ? drop(skb, DIR_RECEIVE, err) : PASS;
 }
 
@@ -101,12 +101,11 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 	/* Sources that nobody can have: the pod's stack knows them, and drops them. */
 	if (is_nowhere(&p.src, ipv6) || is_group(&p.src, ipv6) || addr_equal(&p.src, &f->pod, ipv6))
 		return PASS;
-	if (icmp_is_link_scope(&p))
-		return PASS;
 	if (p.frag == FRAG_LATER)
 		return nic_in_fragment(skb, &p);
 	if (p.icmp_error)
 		return nic_in_error(skb, &p);
+	/* Neighbour discovery and the like */
 	if (p.class == CLASS_ICMP && !icmp_is_query(p.icmp_type, ipv6) && !icmp_is_answer(p.icmp_type, ipv6))
 		return PASS;
 
@@ -132,7 +131,7 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 			return PASS;
 		r.dst = p.dst;
 		r.difference = r.routed = 0;
-		err = rewrite(skb, &p, &r);
+		err = rewrite_rare(skb, &p, &r);
 		return err ? drop(skb, DIR_RECEIVE, err) : PASS;
 	}
 	if (p.ttl <= 1)

@@ -39,7 +39,7 @@ static __always_inline int nic_out_ip(struct __sk_buff *skb, const bool ipv6)
 	r.dst = p.dst;
 	r.old_port = p.sport;
 	r.new_port = wire;
-	err = rewrite(skb, &p, &r);
+	err = rewrite_rare(skb, &p, &r);
 	return err ? drop(skb, DIR_TRANSMIT, err) : PASS;
 }
 
