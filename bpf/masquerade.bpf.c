@@ -4,7 +4,7 @@
  *
  *            guest 10.0.2.2                                        pod 10.244.1.7
  *               |                                                      |
- *     virtio -- tap0 ---> tapir_tap_in ---------- redirect_neigh ---> eth0 ---> tapir_nic_out (lets it pass)
+ *     virtio -- tap0 ---> tapir_tap_in ---------- redirect ---------> eth0 ---> tapir_nic_out (lets it pass)
  *               tap0 <-------------- redirect --- tapir_nic_in <----- eth0
  *               tap0 <-------------- redirect --- tapir_lo_out <----- lo     (a pod process that uses 127.0.0.1, ::1)
  *               tap0 ---> tapir_tap_in -- redirect (ingress) -------> lo

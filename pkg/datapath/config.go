@@ -23,7 +23,7 @@ const (
 type Redirect string
 
 const (
-	// RedirectNeigh sends them through the pod NIC: bpf_redirect_neigh.
+	// RedirectNeigh sends them through the pod NIC: bpf_redirect with the flow's next hop, bpf_redirect_neigh where that isn't known.
 	RedirectNeigh Redirect = "neigh"
 	// RedirectPeer hands them to the other end of the pod NIC, a veth, past the NIC's egress and the CPU's backlog:
 	// bpf_redirect_peer. See docs/datapath.md for what that leaves out.
