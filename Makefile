@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 SHELL := /bin/bash -euo pipefail
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint bench bench-check generate guest lab lab-down clean
+.PHONY: help build demo test lint bench bench-check generate guest images lab lab-down e2e clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/tapir (needs only Go: the BPF objects are committed)
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X github.com/tapir-vm/tapir/internal/revision.linked=$$(git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)" -o bin/ ./cmd/...
@@ -14,9 +14,11 @@ demo: build ## boot a VM behind the datapath, show its traffic, take it all down
 	@hack/guest-image.sh
 	@hack/demo.sh
 
-test: ## every test, none skipped (root; about 10 minutes)
+test: ## every test, none skipped (root; about 15 minutes, and 10 to build the lab the first time)
 	@hack/deps.sh run guest test lab
 	@hack/guest-image.sh
+	@hack/guest-disk.sh
+	@hack/images.sh
 	@hack/lab.sh
 	go build -race ./...
 	go test -race -json -count=1 -p 1 -timeout 20m ./... | go run ./internal/tools/gotest
@@ -47,6 +49,18 @@ generate: ## compile bpf/ into pkg/datapath and bench/traffic, and the KVM probe
 guest: ## build the guest image that tests and demo boot
 	@hack/deps.sh guest
 	@hack/guest-image.sh
+
+images: ## build the container images into build/images, without a container engine
+	@hack/deps.sh run
+	@hack/images.sh $(PREFIX)
+
+e2e: ## test the images in a cluster on this machine (root)
+	@hack/deps.sh run guest lab
+	@hack/guest-image.sh
+	@hack/guest-disk.sh
+	@hack/images.sh
+	@hack/lab.sh
+	go test -count=1 -timeout 30m -v ./test/e2e
 
 lab: ## bring up a Kubernetes cluster of two nodes on this machine (root; the first time takes 8 minutes to build)
 	@hack/deps.sh lab

@@ -4,7 +4,9 @@ package lab
 
 import (
 	"context"
+	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,6 +130,25 @@ func (r *rig) testReach() {
 				r.Errorf("%s at %s: %q", pod, host, page)
 			}
 		}
+	}
+}
+
+// testPortForward fetches a page through kubectl on the machine's loopback.
+func (r *rig) testPortForward() {
+	pod := r.podOn(r.lab.Nodes()[0].Name())
+	address, stop, err := r.lab.PortForward(r.ctx, "default", pod, 8080)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer stop()
+	response, err := http.Get("http://" + address + "/")
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil || "pod/"+strings.TrimSpace(string(page)) != pod {
+		r.Errorf("the page of %s is %q (%v)", pod, page, err)
 	}
 }
 

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package e2e tests Tapir's images in a cluster of package lab, as their users meet them: through kubectl. `make e2e` builds
+// what the tests need.
+//
+// All tests share one cluster of two nodes. Each has a namespace of its own, which is removed with all that is in it when the
+// test ends; of one that fails, objects and events are printed first.
+package e2e

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tapir-vm/tapir/pkg/handover"
+)
+
+// bootPod is a pod as restricted as a VM's, in which the launcher's QEMU boots the guest's containerDisk. The arguments: the
+// launcher's image, its helper's command, the mount point of that, the copying command, where the copy goes, QEMU's arguments.
+const bootPod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: guest}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  automountServiceAccountToken: false
+  securityContext: {runAsNonRoot: true, runAsUser: 107, runAsGroup: 107, fsGroup: 107, seccompProfile: {type: RuntimeDefault}}
+  initContainers:
+    - name: helper
+      image: %[1]s
+      command: %[2]s
+      volumeMounts: [{name: helper, mountPath: %[3]s}]
+      securityContext: &restricted {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+    - name: disk
+      image: localhost/tapir-guest:1
+      command: %[4]s
+      volumeMounts: [{name: helper, mountPath: %[3]s, readOnly: true}, {name: disks, mountPath: %[5]s}]
+      securityContext: *restricted
+  containers:
+    - name: qemu
+      image: %[1]s
+      command: %[6]s
+      volumeMounts: [{name: disks, mountPath: %[5]s}]
+      securityContext: *restricted
+  volumes: [{name: helper, emptyDir: {}}, {name: disks, emptyDir: {}}]
+`
+
+// The launcher's image has all that QEMU needs to boot a disk, its helper copies one out of an image without a shell, and both do
+// so under the strictest Pod Security Standard.
+func TestImagesBootAGuest(t *testing.T) {
+	s := newSpace(t, "restricted")
+	disk := handover.ContainerDisk("root")
+	qemu := []string{
+		"/usr/bin/qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
+		"-machine", "q35,usb=off,vmport=off,accel=tcg", "-cpu", "max", "-m", "256",
+		"-drive", "if=virtio,format=qcow2,file=" + disk,
+	}
+	s.apply(fmt.Sprintf(bootPod, image(t, "tapir-launcher"), list(handover.HelperCommand()), handover.HelperDir,
+		list(handover.DiskCommand("root", "")), handover.DisksDir, list(qemu)))
+	s.wait("pod/guest", "condition=Ready")
+	s.waitForLog("guest", "TAPIR-GUEST ready")
+}
+
+// list is YAML's.
+func list(words []string) string {
+	text, err := json.Marshal(words)
+	if err != nil {
+		panic(err) // strings
+	}
+	return string(text)
+}
+
+// waitForLog follows a pod's log up to a line that has the given words.
+func (s *space) waitForLog(pod, words string) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(session, limit)
+	defer cancel()
+	config := cluster.Config()
+	cmd := exec.CommandContext(ctx, filepath.Join(config.Programs(), "kubectl"), "--kubeconfig="+config.Kubeconfig(),
+		"--namespace="+s.name, "logs", "--follow", pod)
+	log, err := cmd.StdoutPipe()
+	if err != nil {
+		s.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.Fatal(err)
+	}
+	defer cmd.Wait() // killed
+	defer cancel()
+	var seen []string
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		if strings.Contains(lines.Text(), words) {
+			return
+		}
+		seen = append(seen, lines.Text())
+	}
+	s.Fatalf("the log of %s ends without %q:\n%s", pod, words, strings.Join(seen, "\n"))
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// limit bounds what is waited for, one thing at a time.
+const limit = 3 * time.Minute
+
+// A space is a test's namespace.
+type space struct {
+	*testing.T
+	name string
+}
+
+var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// newSpace makes a namespace in which pods must keep to a Pod Security Standard: "restricted" as those of VMs do, or less.
+func newSpace(t *testing.T, standard string) *space {
+	t.Helper()
+	s := &space{t, notInNames.ReplaceAllString(strings.ToLower(t.Name()), "-")}
+	s.apply("{apiVersion: v1, kind: Namespace, metadata: {name: " + s.name + ", labels: {pod-security.kubernetes.io/enforce: " + standard + "}}}")
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.describe()
+		}
+		if _, err := s.try("delete", "namespace", s.name); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// describe prints what may tell why the test has failed.
+func (s *space) describe() {
+	for _, line := range [][]string{{"get", "all", "--output=wide"}, {"describe", "pods"}, {"get", "events", "--sort-by=.lastTimestamp"}} {
+		out, err := s.try(line...)
+		s.Logf("kubectl %s:\n%s(%v)", strings.Join(line, " "), out, err)
+	}
+}
+
+// try runs kubectl in the namespace and returns what it prints.
+func (s *space) try(arguments ...string) (string, error) {
+	return s.tryWith("", arguments...)
+}
+
+func (s *space) tryWith(stdin string, arguments ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(session, limit)
+	defer cancel()
+	return cluster.Kubectl(ctx, strings.NewReader(stdin), append([]string{"--namespace=" + s.name}, arguments...)...)
+}
+
+// kubectl is what a command prints, which must succeed.
+func (s *space) kubectl(arguments ...string) string {
+	s.Helper()
+	out, err := s.try(arguments...)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+func (s *space) apply(manifest string) {
+	s.Helper()
+	if _, err := s.tryWith(manifest, "apply", "--filename=-"); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// wait is kubectl's: for "condition=Ready", for example, of an object. It watches.
+func (s *space) wait(object, what string) {
+	s.Helper()
+	s.kubectl("wait", "--for="+what, "--timeout="+limit.String(), object)
+}
