@@ -16,6 +16,10 @@ import (
 
 const limit = 5 * time.Minute
 
+func testConfig(log *slog.Logger) Config {
+	return Config{Dir: "../../build/lab", Nodes: 2, DualStack: true, Log: log}
+}
+
 // A rig is a lab with pods in it.
 type rig struct {
 	*testing.T
@@ -26,7 +30,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
-	l, err := Up(ctx, Config{Dir: "../../build/lab", Nodes: 2, DualStack: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	l, err := Up(ctx, testConfig(slog.New(slog.NewTextHandler(t.Output(), nil))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +208,15 @@ func checkNothingLeft(t *testing.T, before sysctls) {
 			t.Errorf("%s was %s and is %s", path, value, after[path])
 		}
 	}
-	programs, err := filepath.Abs("../../build/lab/bin/kubernetes")
+	if running := runningPrograms(t); len(running) > 0 {
+		t.Errorf("%q still run", running)
+	}
+}
+
+// runningPrograms are the processes of the lab's programs, outside and inside of nodes.
+func runningPrograms(t *testing.T) []string {
+	t.Helper()
+	program, err := os.Stat("../../build/lab/bin/kubernetes")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,9 +224,11 @@ func checkNothingLeft(t *testing.T, before sysctls) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var running []string
 	for _, path := range executables {
-		if program, err := os.Readlink(path); err == nil && program == programs {
-			t.Errorf("%s still runs", path)
+		if other, err := os.Stat(path); err == nil && os.SameFile(program, other) {
+			running = append(running, path)
 		}
 	}
+	return running
 }
