@@ -42,6 +42,7 @@ func TestControllers(t *testing.T) {
 		"Orphan":          testOrphan,
 		"NameTaken":       testNameTaken,
 		"TwoControllers":  testTwoControllers,
+		"Many":            testMany,
 	}
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
 		t.Run(name, func(t *testing.T) { tests[name](t, c) })

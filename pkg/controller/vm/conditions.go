@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubevirt "kubevirt.io/api/core/v1"
+
+	"github.com/tapir-vm/tapir/pkg/controller/vmi"
 )
 
 // own are the conditions that a VirtualMachine has by itself. All others are those of its instance.
@@ -16,11 +18,11 @@ var own = []kubevirt.VirtualMachineConditionType{
 }
 
 // syncConditions shows the conditions of the instance as the VirtualMachine's.
-func syncConditions(vm *kubevirt.VirtualMachine, vmi *kubevirt.VirtualMachineInstance, now metav1.Time) {
+func syncConditions(vm *kubevirt.VirtualMachine, instance *kubevirt.VirtualMachineInstance, now metav1.Time) {
 	s := &vm.Status
 	shown := map[kubevirt.VirtualMachineConditionType]bool{}
-	if vmi != nil {
-		for _, c := range vmi.Status.Conditions {
+	if instance != nil {
+		for _, c := range instance.Status.Conditions {
 			kind := kubevirt.VirtualMachineConditionType(c.Type)
 			shown[kind] = true
 			setCondition(vm, kind, c.Status, c.Reason, c.Message, c.LastTransitionTime)
@@ -29,18 +31,22 @@ func syncConditions(vm *kubevirt.VirtualMachine, vmi *kubevirt.VirtualMachineIns
 	s.Conditions = slices.DeleteFunc(s.Conditions, func(c kubevirt.VirtualMachineCondition) bool {
 		return !shown[c.Type] && !slices.Contains(own, c.Type)
 	})
-	if !shown[kubevirt.VirtualMachineReady] {
+	switch {
+	case shown[kubevirt.VirtualMachineReady]:
+	case instance == nil:
 		setCondition(vm, kubevirt.VirtualMachineReady, corev1.ConditionFalse, "VMINotExists", "there is no virtual machine instance", now)
+	default:
+		setCondition(vm, kubevirt.VirtualMachineReady, corev1.ConditionFalse, kubevirt.GuestNotRunningReason, vmi.NotRunning, now)
 	}
 
-	if vmi != nil && vmi.Annotations[templateAnnotation] != digest(vm) && !vmi.IsFinal() {
+	if instance != nil && instance.Annotations[templateAnnotation] != digest(vm) && !instance.IsFinal() {
 		setCondition(vm, kubevirt.VirtualMachineRestartRequired, corev1.ConditionTrue, "RestartRequired",
 			"the template has changed since the instance was started: restart the virtual machine for it to take effect", now)
 	} else {
 		removeCondition(vm, kubevirt.VirtualMachineRestartRequired)
 	}
 	// What went wrong is over when its outcome is there.
-	if c := condition(vm, kubevirt.VirtualMachineFailure); c != nil && (c.Reason == reasonNotOwned || (c.Reason == reasonFailedDelete) == gone(vmi)) {
+	if c := condition(vm, kubevirt.VirtualMachineFailure); c != nil && (c.Reason == reasonNotOwned || (c.Reason == reasonFailedDelete) == gone(instance)) {
 		removeCondition(vm, c.Type)
 	}
 }

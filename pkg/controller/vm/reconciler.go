@@ -61,7 +61,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	vmi, err := r.instance(ctx, vm)
 	if err != nil {
-		return ctrl.Result{}, quiet(r.fail(ctx, vm, reasonNotOwned, err))
+		return ctrl.Result{}, quiet(r.fail(ctx, vm, vm, reasonNotOwned, err))
 	}
 	vm, err = r.hold(ctx, vm)
 	if err != nil {
@@ -69,21 +69,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	next := vm.DeepCopy()
 	act, wait := decide(next, vmi, strategy, metav1.Now())
+	if act == start && wait == 0 {
+		// Once the instance is there, the same decision finds all that it needs in it: the status is written then.
+		return ctrl.Result{}, quiet(r.start(ctx, vm, next))
+	}
 	if err := r.write(ctx, vm, next); err != nil {
 		return ctrl.Result{}, quiet(err)
 	}
 	r.tell(vm, next)
-	if wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	return ctrl.Result{}, quiet(r.do(ctx, next, vmi, act))
+	return ctrl.Result{RequeueAfter: wait}, quiet(r.do(ctx, next, vmi, act))
 }
 
-// do carries out what was decided.
+// do carries out what was decided, but for a start.
 func (r *Reconciler) do(ctx context.Context, vm *kubevirt.VirtualMachine, vmi *kubevirt.VirtualMachineInstance, act action) error {
 	switch act {
-	case start:
-		return r.start(ctx, vm)
 	case stop:
 		return r.stop(ctx, vm, vmi)
 	case turnAlways:
@@ -102,14 +101,15 @@ func (r *Reconciler) do(ctx context.Context, vm *kubevirt.VirtualMachine, vmi *k
 	return nil
 }
 
-func (r *Reconciler) start(ctx context.Context, vm *kubevirt.VirtualMachine) error {
-	vmi := instance(vm)
+// start makes the instance of next, which is vm with the status that it should have.
+func (r *Reconciler) start(ctx context.Context, vm, next *kubevirt.VirtualMachine) error {
+	vmi := instance(next)
 	err := r.Client.Create(ctx, vmi)
 	switch {
 	case apierrors.IsAlreadyExists(err): // and not in the cache yet: its event brings us back
 		return nil
 	case err != nil:
-		return r.fail(ctx, vm, reasonFailedCreate, fmt.Errorf("create virtual machine instance %s/%s: %w", vm.Namespace, vm.Name, err))
+		return r.fail(ctx, vm, next, reasonFailedCreate, fmt.Errorf("create virtual machine instance %s/%s: %w", vm.Namespace, vm.Name, err))
 	}
 	r.Events.Eventf(vm, vmi, corev1.EventTypeNormal, "SuccessfulCreate", "Start", "Started the virtual machine by creating the virtual machine instance %s", vmi.Name)
 	return nil
@@ -119,7 +119,7 @@ func (r *Reconciler) stop(ctx context.Context, vm *kubevirt.VirtualMachine, vmi 
 	if err := r.Client.Delete(ctx, vmi, client.Preconditions{UID: &vmi.UID}); apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil
 	} else if err != nil {
-		return r.fail(ctx, vm, reasonFailedDelete, fmt.Errorf("delete virtual machine instance %s/%s: %w", vmi.Namespace, vmi.Name, err))
+		return r.fail(ctx, vm, vm, reasonFailedDelete, fmt.Errorf("delete virtual machine instance %s/%s: %w", vmi.Namespace, vmi.Name, err))
 	}
 	r.Events.Eventf(vm, vmi, corev1.EventTypeNormal, "SuccessfulDelete", "Stop", "Stopped the virtual machine by deleting the virtual machine instance %s", vmi.Name)
 	return nil
@@ -160,12 +160,12 @@ func (r *Reconciler) hold(ctx context.Context, vm *kubevirt.VirtualMachine) (*ku
 	return held, r.patch(ctx, vm, held, "hold")
 }
 
-// fail writes why there is no instance, or still one, and returns the error for another try.
-func (r *Reconciler) fail(ctx context.Context, vm *kubevirt.VirtualMachine, reason string, cause error) error {
+// fail writes the status of next, and why there is no instance, or still one. Returns the cause for another try.
+func (r *Reconciler) fail(ctx context.Context, vm, next *kubevirt.VirtualMachine, reason string, cause error) error {
 	if apierrors.IsConflict(cause) {
 		return cause
 	}
-	next := vm.DeepCopy()
+	next = next.DeepCopy()
 	setCondition(next, kubevirt.VirtualMachineFailure, corev1.ConditionTrue, reason, cause.Error(), metav1.Now())
 	if err := r.write(ctx, vm, next); err != nil {
 		return err

@@ -47,6 +47,9 @@ const (
 	ReasonNodeUnresponsive = "NodeUnresponsive"        // Ready
 )
 
+// NotRunning is the message of the condition Ready of a machine that is starting.
+const NotRunning = "the guest doesn't run yet"
+
 // decide changes vmi into what its status should be, and says what to do then. It is pure, but for changing vmi.
 func decide(vmi *kubevirt.VirtualMachineInstance, seen *observed, now metav1.Time) action {
 	if vmi.DeletionTimestamp == nil && !vmi.IsFinal() {
@@ -55,7 +58,7 @@ func decide(vmi *kubevirt.VirtualMachineInstance, seen *observed, now metav1.Tim
 	vmi.Status.RuntimeUser = handover.UID
 	if vmi.Status.Phase == kubevirt.VmPhaseUnset {
 		status.SetPhase(vmi, kubevirt.Pending, now)
-		status.SetCondition(vmi, kubevirt.VirtualMachineInstanceReady, corev1.ConditionFalse, kubevirt.PodNotExistsReason, "the machine's pod doesn't exist yet", now)
+		status.SetCondition(vmi, kubevirt.VirtualMachineInstanceReady, corev1.ConditionFalse, kubevirt.GuestNotRunningReason, NotRunning, now)
 	}
 	follow(vmi, seen, now)
 
@@ -119,7 +122,6 @@ func schedule(vmi *kubevirt.VirtualMachineInstance, launcher *corev1.Pod, now me
 
 // wait says why the pod doesn't run yet.
 func wait(vmi *kubevirt.VirtualMachineInstance, seen *observed, now metav1.Time) {
-	status.SetCondition(vmi, kubevirt.VirtualMachineInstanceReady, corev1.ConditionFalse, kubevirt.GuestNotRunningReason, "the guest doesn't run yet", now)
 	if c := podCondition(seen.pod, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse {
 		status.SetCondition(vmi, PodScheduled, corev1.ConditionFalse, c.Reason, c.Message, now)
 	} else {
@@ -157,9 +159,9 @@ func ready(vmi *kubevirt.VirtualMachineInstance, seen *observed, now metav1.Time
 	return reason == ""
 }
 
-// notReady says why a machine has no pod that runs. Says whether that is news.
-func notReady(vmi *kubevirt.VirtualMachineInstance, reason, message string, now metav1.Time) bool {
-	return status.SetCondition(vmi, kubevirt.VirtualMachineInstanceSynchronized, corev1.ConditionFalse, reason, message, now)
+// notReady says why a machine has no pod that runs.
+func notReady(vmi *kubevirt.VirtualMachineInstance, reason, message string, now metav1.Time) {
+	status.SetCondition(vmi, kubevirt.VirtualMachineInstanceSynchronized, corev1.ConditionFalse, reason, message, now)
 }
 
 // end gives a machine its final phase by how its pod has ended. The agent does the same when it sees the guest end;

@@ -9,14 +9,7 @@ import (
 	"github.com/tapir-vm/tapir/pkg/controller/status"
 )
 
-// told are the conditions that a user must hear of, and the status in which they are bad news.
-var told = map[kubevirt.VirtualMachineInstanceConditionType]corev1.ConditionStatus{
-	PodScheduled: corev1.ConditionFalse,
-	kubevirt.VirtualMachineInstanceSynchronized: corev1.ConditionFalse,
-	kubevirt.VirtualMachineInstanceProvisioning: corev1.ConditionTrue,
-}
-
-// tell makes an event of each condition that has turned bad, or has another reason for it, and of a node that was lost.
+// tell makes an event of each condition that a user must hear of, when it has come or has another reason.
 func (r *Reconciler) tell(old, next *kubevirt.VirtualMachineInstance) {
 	for i := range next.Status.Conditions {
 		c := &next.Status.Conditions[i]
@@ -24,8 +17,22 @@ func (r *Reconciler) tell(old, next *kubevirt.VirtualMachineInstance) {
 		if before != nil && before.Status == c.Status && before.Reason == c.Reason {
 			continue
 		}
-		if told[c.Type] == c.Status || c.Reason == ReasonNodeUnresponsive {
-			r.Events.Eventf(next, nil, corev1.EventTypeWarning, c.Reason, "Reconcile", "%s", c.Message)
+		if kind := news(c); kind != "" {
+			r.Events.Eventf(next, nil, kind, c.Reason, "Reconcile", "%s", c.Message)
 		}
 	}
+}
+
+// news is the type of the event that a condition is, "" for those that are none.
+func news(c *kubevirt.VirtualMachineInstanceCondition) string {
+	switch {
+	case c.Type == kubevirt.VirtualMachineInstanceProvisioning && c.Reason != ReasonDataVolumeError:
+		return corev1.EventTypeNormal // it only takes time
+	case c.Type == kubevirt.VirtualMachineInstanceProvisioning,
+		c.Type == PodScheduled && c.Status == corev1.ConditionFalse,
+		c.Type == kubevirt.VirtualMachineInstanceSynchronized && c.Status == corev1.ConditionFalse,
+		c.Reason == ReasonNodeUnresponsive:
+		return corev1.EventTypeWarning
+	}
+	return ""
 }

@@ -40,21 +40,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	next := vmi.DeepCopy()
 	act := decide(next, seen, metav1.Now())
+	if act == createPod && controllerutil.ContainsFinalizer(vmi, kubevirt.VirtualMachineInstanceFinalizer) {
+		// The pod's event brings us back to write the status: once for both.
+		return ctrl.Result{}, quiet(r.create(ctx, vmi, next, seen))
+	}
 	if err := status.Patch(ctx, r.Client, vmi, next); err != nil {
 		return ctrl.Result{}, quiet(err)
 	}
 	r.tell(vmi, next)
+	if err := r.do(ctx, next, seen, act); err != nil {
+		return ctrl.Result{}, quiet(err)
+	}
 	if act == lookAgain {
 		return ctrl.Result{RequeueAfter: endMargin}, nil
 	}
-	return ctrl.Result{}, quiet(r.do(ctx, next, seen, act))
+	return ctrl.Result{}, nil
 }
 
 // do carries out what was decided.
 func (r *Reconciler) do(ctx context.Context, vmi *kubevirt.VirtualMachineInstance, seen *observed, act action) error {
 	switch act {
 	case createPod:
-		return r.create(ctx, vmi, seen)
+		return r.create(ctx, vmi, vmi.DeepCopy(), seen)
 	case deletePod:
 		return r.delete(ctx, vmi, seen.pod)
 	case release:
@@ -72,8 +79,9 @@ func (r *Reconciler) do(ctx context.Context, vmi *kubevirt.VirtualMachineInstanc
 	return r.openGate(ctx, vmi, seen.pod)
 }
 
-// create makes the pod. What the API server says against it goes into a condition, and is tried again.
-func (r *Reconciler) create(ctx context.Context, vmi *kubevirt.VirtualMachineInstance, seen *observed) error {
+// create makes the pod. What the API server says against it goes into a condition of next, which is vmi with the status that it
+// should have, and is tried again.
+func (r *Reconciler) create(ctx context.Context, vmi, next *kubevirt.VirtualMachineInstance, seen *observed) error {
 	launcher, err := pod.Render(vmi, seen.modes(), r.Settings)
 	if err == nil {
 		err = r.Client.Create(ctx, launcher)
@@ -90,13 +98,11 @@ func (r *Reconciler) create(ctx context.Context, vmi *kubevirt.VirtualMachineIns
 			return nil // not in the cache yet: its event brings us back
 		}
 	}
-	waiting := vmi.DeepCopy()
-	if notReady(waiting, ReasonFailedCreate, fmt.Sprintf("create pod: %v", err), metav1.Now()) {
-		if err := status.Patch(ctx, r.Client, vmi, waiting); err != nil {
-			return err
-		}
-		r.tell(vmi, waiting)
+	notReady(next, ReasonFailedCreate, fmt.Sprintf("create pod: %v", err), metav1.Now())
+	if err := status.Patch(ctx, r.Client, vmi, next); err != nil {
+		return err
 	}
+	r.tell(vmi, next)
 	if notAllowed := new(pod.NotAllowedError); errors.As(err, &notAllowed) {
 		return nil // until there are other settings, with which everything is looked at anew
 	}
