@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command tapir-controller makes virtual machines of Kubernetes' VirtualMachine and VirtualMachineInstance objects: one launcher
-// pod each. Several may run at once; one of them leads.
+// Command tapir-controller makes launcher pods of Kubernetes' VirtualMachine and VirtualMachineInstance objects, and judges the
+// objects before the API server takes them. Several may run at once: one of them leads, all of them judge.
 package main
 
 import (
@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/tapir-vm/tapir/pkg/admission"
 	"github.com/tapir-vm/tapir/pkg/controller"
-	"github.com/tapir-vm/tapir/pkg/controller/pod"
 )
 
 func main() {
@@ -37,37 +37,6 @@ func main() {
 	}
 }
 
-// flags are what an installation decides.
-type flags struct {
-	settings        pod.Settings
-	namespace       string
-	metrics, health string
-}
-
-func parse(args []string) (*flags, error) {
-	f := &flags{}
-	set := flag.NewFlagSet("tapir-controller", flag.ContinueOnError)
-	set.StringVar(&f.settings.Image, "launcher-image", "", "image of the launcher pods (required)")
-	set.BoolVar(&f.settings.Emulation, "allow-emulation", false, "run all guests without KVM: slow, but on any node")
-	set.BoolVar(&f.settings.ImageVolumes, "image-volumes", false, "mount the images of container disks, not copy them; every node must have the feature ImageVolume")
-	set.BoolVar(&f.settings.HostDisks, "allow-host-disks", false, "let machines use files of their nodes")
-	set.StringVar(&f.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Tapir's own namespace")
-	set.StringVar(&f.metrics, "metrics-address", ":8080", "where /metrics is served")
-	set.StringVar(&f.health, "health-address", ":8081", "where /healthz and /readyz are served")
-	if err := set.Parse(args); err != nil {
-		return nil, err
-	}
-	switch {
-	case set.NArg() > 0:
-		return nil, fmt.Errorf("unexpected argument %q", set.Arg(0))
-	case f.settings.Image == "":
-		return nil, errors.New("--launcher-image is missing: name the image of the launcher pods")
-	case f.namespace == "":
-		return nil, errors.New("--namespace is missing: name Tapir's own namespace, or set POD_NAMESPACE")
-	}
-	return f, nil
-}
-
 func run(ctx context.Context, args []string) error {
 	f, err := parse(args)
 	if err != nil {
@@ -81,12 +50,12 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
-	mgr, err := controller.NewManager(ctx, config, f.settings, ctrl.Options{
+	mgr, err := controller.NewManager(ctx, config, f.admission.Pods, ctrl.Options{
 		Metrics:                 server.Options{BindAddress: f.metrics},
 		HealthProbeBindAddress:  f.health,
 		LeaderElection:          true,
 		LeaderElectionID:        "tapir-controller",
-		LeaderElectionNamespace: f.namespace,
+		LeaderElectionNamespace: f.admission.Namespace,
 		// Nothing runs after the manager has ended, so the next may lead at once.
 		LeaderElectionReleaseOnCancel: true,
 	})
@@ -95,6 +64,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
 		return fmt.Errorf("set up health checks: %w", err)
+	}
+	if err := admission.Setup(ctx, mgr, f.admission); err != nil {
+		return err
 	}
 	return mgr.Start(ctx)
 }
