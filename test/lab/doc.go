@@ -26,8 +26,8 @@
 //
 // No namespace has a name, and each process is killed by the kernel when the thread that started it ends. So a lab
 // ends with its process, however that ends, and takes namespaces, links, mounts, rules and processes along. Its control groups
-// and its files remain if it was killed; [Lab.Down] removes them, and so does the next [Up]. Logs are kept. Settings of
-// the machine that a kubelet changes (kernel.panic, vm.overcommit_memory) are put back by Down only.
+// and its files remain if it was killed; [Lab.Down] removes them, and so does the next [Up]. Logs are kept. Only Down puts back what
+// kubelets do to the machine: settings (kernel.panic, vm.overcommit_memory), and loop devices on pods' block volumes.
 //
 // # Limits
 //

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,12 +97,20 @@ func TestLab(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { checkNothingLeft(t, before) }) // after the lab's own clean-up
+	loops := boundLoops(t)
+	t.Cleanup(func() { // after the lab's own clean-up
+		checkNothingLeft(t, before)
+		if after := boundLoops(t); !slices.Equal(loops, after) {
+			t.Errorf("loop devices in use were %q and are %q", loops, after)
+		}
+	})
 
 	r := newRig(t)
 	r.apply(web)
 	r.waitForWeb()
 	t.Run("pods reach each other and Services", func(t *testing.T) { r.with(t).testReach() })
+	t.Run("the API server reaches webhooks", func(t *testing.T) { r.with(t).testWebhook() })
+	t.Run("volumes", func(t *testing.T) { r.with(t).testVolumes() })
 	t.Run("port-forward", func(t *testing.T) { r.with(t).testPortForward() })
 	t.Run("one lab at a time", func(t *testing.T) {
 		if l, err := Up(r.ctx, r.lab.config); err == nil || l != nil || !strings.Contains(err.Error(), "make lab-down") {
@@ -134,6 +143,35 @@ func (r *rig) testReach() {
 				r.Errorf("%s at %s: %q", pod, host, page)
 			}
 		}
+	}
+}
+
+// webhook has the API server ask the page server's Service about ConfigMaps of a certain name.
+const webhook = `
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: web}
+webhooks:
+  - name: web.example.com
+    admissionReviewVersions: [v1]
+    sideEffects: None
+    matchConditions: [{name: name, expression: object.metadata.name == "asked-about"}]
+    rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]
+    clientConfig: {service: {namespace: default, name: web, port: 80}}
+`
+
+// testWebhook goes by what the API server says of a webhook that turns out to speak HTTP without TLS.
+func (r *rig) testWebhook() {
+	r.apply(webhook)
+	for {
+		_, err := r.lab.Kubectl(r.ctx, nil, "create", "configmap", "asked-about")
+		if err != nil {
+			if !strings.Contains(err.Error(), "HTTP response to HTTPS client") {
+				r.Error(err)
+			}
+			return
+		}
+		r.kubectl("delete", "configmap", "asked-about") // the API server didn't know of the webhook yet
 	}
 }
 

@@ -66,11 +66,12 @@ func (n *Node) PowerOff() error {
 	if n.process == nil {
 		return nil
 	}
-	if err := n.process.kill(); err != nil {
-		return err
+	loops, err := n.loops(context.Background())
+	if killErr := n.process.kill(); killErr != nil {
+		return killErr
 	}
 	n.process = nil
-	return removeCgroups(n.name)
+	return errors.Join(err, detachLoops(loops), removeCgroups(n.name))
 }
 
 // Command is a command that runs on the node, which must be on.

@@ -55,6 +55,15 @@ func (p *process) kill() error {
 	return nil
 }
 
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // failure is what to tell of a process that should not have ended.
 func (p *process) failure() error {
 	text, err := os.ReadFile(p.log)
