@@ -42,8 +42,9 @@ bench-check: build ## measure in 2 minutes and hold the ratios to their threshol
 	bin/tapir bench --quick -o json >build/bench.json
 	bin/tapir bench check build/bench.json
 
-generate: ## compile bpf/ into pkg/datapath and bench/traffic, and the KVM probe, write deploy/crds, docs/cli and docs/fields.md
-	@hack/deps.sh generate
+generate: ## compile bpf/ and the KVM probe, write deploy/crds, deploy/kustomize, docs/cli and docs/fields.md
+	@hack/deps.sh generate lab
+	@hack/lab.sh
 	go generate ./...
 
 guest: ## build the guest image that tests and demo boot

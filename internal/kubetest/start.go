@@ -27,7 +27,7 @@ func StartWith(t testing.TB, environment envtest.Environment) (*rest.Config, *en
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		environment.BinaryAssetsDirectory = filepath.Join(root, "build", "lab", "bin")
 		if _, err := os.Stat(filepath.Join(environment.BinaryAssetsDirectory, "kube-apiserver")); err != nil {
-			t.Fatalf("find the API server: %v: run make lab-binaries, or set KUBEBUILDER_ASSETS", err)
+			t.Fatalf("find the API server: %v: run hack/lab.sh, or set KUBEBUILDER_ASSETS", err)
 		}
 	}
 	environment.CRDDirectoryPaths = append(environment.CRDDirectoryPaths, filepath.Join(root, "deploy", "crds"))

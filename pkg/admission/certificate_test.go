@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-const server = "tapir-webhook.tapir-system.svc"
+const serverName = "tapir-webhook.tapir-system.svc"
 
 var day = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 
 func issued(t *testing.T, old map[string][]byte, now time.Time) (map[string][]byte, *serving) {
 	t.Helper()
-	data, err := issue(old, server, now)
+	data, err := issue(old, serverName, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := readServing(data, server, now)
+	s, err := readServing(data, serverName, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestIssue(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(s.bundle)
-	old, err := readServing(before, server, late)
+	old, err := readServing(before, serverName, late)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,15 +73,15 @@ func TestReadServingRefuses(t *testing.T) {
 		server string
 		now    time.Time
 	}{
-		"nothing":          {nil, server, day},
-		"expired":          {good, server, s.certificate.Leaf.NotAfter.Add(time.Second)},
-		"not yet valid":    {good, server, day.Add(-2 * clockSkew)},
+		"nothing":          {nil, serverName, day},
+		"expired":          {good, serverName, s.certificate.Leaf.NotAfter.Add(time.Second)},
+		"not yet valid":    {good, serverName, day.Add(-2 * clockSkew)},
 		"another server":   {good, "tapir-webhook.elsewhere.svc", day},
-		"another's key":    {with(keyKey, other[keyKey]), server, day},
-		"no authority":     {with(caKey, nil), server, day},
-		"other authority":  {with(caKey, other[caKey]), server, day},
-		"damaged":          {with(certKey, good[certKey][:100]), server, day},
-		"authority, no CA": {with(caKey, []byte("x")), server, day},
+		"another's key":    {with(keyKey, other[keyKey]), serverName, day},
+		"no authority":     {with(caKey, nil), serverName, day},
+		"other authority":  {with(caKey, other[caKey]), serverName, day},
+		"damaged":          {with(certKey, good[certKey][:100]), serverName, day},
+		"authority, no CA": {with(caKey, []byte("x")), serverName, day},
 	} {
 		if _, err := readServing(test.data, test.server, test.now); err == nil {
 			t.Errorf("%s is accepted", name)

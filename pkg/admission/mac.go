@@ -25,12 +25,11 @@ func address(n uint64) net.HardwareAddr {
 	return mac
 }
 
-// pick returns a random address of a range. Multicast addresses and the gateway's, which are no machine's, are passed over;
-// checkRange has seen to it that there are others.
+// pick returns a random address of a range. The gateway's is no machine's; checkRange has seen to it that there are others.
 func pick(first, last net.HardwareAddr) net.HardwareAddr {
 	for {
 		mac := address(number(first) + rand.Uint64N(number(last)-number(first)+1))
-		if mac[0]&1 == 0 && number(mac) != number(datapath.GatewayMAC) {
+		if number(mac) != number(datapath.GatewayMAC) {
 			return mac
 		}
 	}

@@ -78,7 +78,9 @@ func checkRange(first, last net.HardwareAddr) error {
 	switch {
 	case len(first) != 6 || len(last) != 6:
 		return errors.New("addresses have six bytes, such as 02:54:00:00:00:00")
-	case first[0]&1 != 0 || last[0]&1 != 0:
+	case first[0] != last[0]:
+		return errors.New("its ends must have the same first byte")
+	case first[0]&1 != 0:
 		return errors.New("multicast addresses are no machine's")
 	case number(first) > number(last):
 		return fmt.Errorf("%v comes after %v", first, last)

@@ -19,6 +19,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -86,7 +87,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	return serve(mgr, webhook.NewServer(server), &o, direct, macs)
 }
 
-// ownCache watches what only admission does, and nothing beyond: the manager's own would watch all Secrets of the cluster.
+// ownCache watches what only admission does, and nothing beyond: the manager's own would watch all Secrets of the cluster. It is
+// the cache of a cluster, since a manager starts those in every replica.
 func ownCache(mgr ctrl.Manager, o *Options) (cache.Cache, error) {
 	named := func(name string) cache.ByObject {
 		return cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", name)}
@@ -97,19 +99,19 @@ func ownCache(mgr ctrl.Manager, o *Options) (cache.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := cache.New(mgr.GetConfig(), cache.Options{
-		Scheme: scheme(),
-		ByObject: map[client.Object]cache.ByObject{
+	own, err := cluster.New(mgr.GetConfig(), func(c *cluster.Options) {
+		c.Scheme = scheme()
+		c.Cache.ByObject = map[client.Object]cache.ByObject{
 			&corev1.Secret{}: secret,
 			&admissionregistration.MutatingWebhookConfiguration{}:   named(o.Configuration),
 			&admissionregistration.ValidatingWebhookConfiguration{}: named(o.Configuration),
 			&coordination.Lease{}: {Label: addresses, Namespaces: map[string]cache.Config{o.Namespace: {}}},
-		},
+		}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up admission: %w", err)
 	}
-	return own, mgr.Add(own)
+	return own.GetCache(), mgr.Add(own)
 }
 
 // watchCertificates runs the rotator whenever what it keeps in order changes, in every replica: each serves.

@@ -24,6 +24,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tapir-vm/tapir/internal/kubetest"
@@ -40,13 +41,17 @@ func TestMain(m *testing.M) {
 // cluster is a real API server with tapir-controller's controllers. The test is scheduler, kubelet and agent.
 type cluster struct {
 	client.Client
-	config *rest.Config
+	config *rest.Config // an administrator's
+	log    string       // of the API server's requests
 	spaces atomic.Int32
 }
 
 func newCluster(t testing.TB) *cluster {
-	c := &cluster{config: kubetest.Start(t)}
+	environment := envtest.Environment{}
+	c := &cluster{log: kubetest.Audit(t, &environment)}
+	c.config, _ = kubetest.StartWith(t, environment)
 	c.config.QPS = -1
+	kubetest.Grant(t, c.config)
 	var err error
 	if c.Client, err = client.New(c.config, client.Options{Scheme: scheme()}); err != nil {
 		t.Fatal(err)
@@ -71,10 +76,10 @@ func heard(t testing.TB, c *cluster, node *corev1.Node, is corev1.ConditionStatu
 	})
 }
 
-// startController runs the controllers until the test ends.
+// startController runs the controllers, with the rights that they have, until the test ends.
 func (c *cluster) startController(t testing.TB) {
 	ctx, cancel := context.WithCancel(context.Background())
-	mgr, err := NewManager(ctx, c.config, pod.Settings{Image: "tapir-launcher:test"}, ctrl.Options{
+	mgr, err := NewManager(ctx, kubetest.As(c.config, "controller"), pod.Settings{Image: "tapir-launcher:test"}, ctrl.Options{
 		Metrics:    server.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)}, // a test may run several
 	})

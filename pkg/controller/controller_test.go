@@ -47,6 +47,7 @@ func TestControllers(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(tests)) {
 		t.Run(name, func(t *testing.T) { tests[name](t, c) })
 	}
+	kubetest.CheckRights(t, c.log, "controller", "tapir-controller")
 }
 
 // testTwoControllers: two at once, as when a leader doesn't know yet that it isn't any more, make one instance and one pod of each machine.
