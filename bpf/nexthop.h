@@ -15,9 +15,10 @@
  *     | looked up at | MAC in wire order, 0: none  |     0: not looked up yet
  *
  * It is looked up again about every second, so that another gateway or another MAC of it is followed. The lookup
- * doesn't keep a neighbour entry alive, only use does: a flow's first packet, and then one every eight seconds, goes by
- * bpf_redirect_neigh, which resolves and revalidates. (With redirect_peer it may be overtaken by those behind it:
- * therefore not more.)
+ * finds a neighbour entry whatever the kernel thinks of it; only use makes the kernel doubt and ask. So a flow's first
+ * packet, and then each that has looked up, goes by bpf_redirect_neigh. A router that changes its MAC without a word is
+ * found out as soon as by the kernel's own packets, or a second later. With redirect_peer such a packet may be
+ * overtaken by those behind it: therefore it is only one in eight seconds, and it may take as much longer.
  * What has no neighbour, no flow (fragments, ICMP errors), or a route that leads elsewhere goes that way too.
  *
  * Races: an entry can be evicted, and another flow's be in its place, between look-up and use. Then one packet goes to
@@ -33,7 +34,7 @@
 
 #define AF_INET 2
 #define AF_INET6 10
-#define REVALIDATE (8 * second)
+#define REVALIDATE (8 * second) /* with redirect_peer */
 
 static __always_inline __u16 hop_looked_up(__u64 hop)
 {
@@ -78,10 +79,8 @@ static __always_inline bool address_to_next_hop(context *ctx, const struct packe
 	struct ethhdr *eth;
 
 	if (!hop || (__u16)(now - hop_looked_up(hop)) >= second) {
-		__u64 before = hop;
-
 		next_hop_refresh(ctx, p, flow, now);
-		if (!before || (__u16)now / REVALIDATE != hop_looked_up(before) / REVALIDATE)
+		if (!redirect_peer || !hop || (__u16)now / REVALIDATE != hop_looked_up(hop) / REVALIDATE)
 			return false;
 		hop = flow->next_hop;
 	}

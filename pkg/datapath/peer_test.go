@@ -143,39 +143,6 @@ func neighbour(f nstest.Family) netip.Prefix {
 	return netip.PrefixFrom(f.Pod.Addr().Next(), f.Pod.Bits())
 }
 
-func family(f nstest.Family) string { return map[string]string{"v4": "-4", "v6": "-6"}[f.Name] }
-
-// A next hop that gets another MAC is followed, and so is a route to another one. What goes through the NIC follows at once:
-// this is about what doesn't.
-func TestPeerFollowsTheNextHop(t *testing.T) {
-	n, _ := newScene(t, withPeer)
-	policy := attachPolicy(t, n.Node, "cni0")
-	for _, f := range both {
-		socket := dialClient(t, n, f)
-		follows := func(to net.HardwareAddr) {
-			t.Helper()
-			eventually(t, f.Name+" packets to "+to.String(), func() bool {
-				// What goes through the NIC to a router that isn't there has no answer.
-				_, _ = nstest.ExchangeUDP(socket, []byte("where to?"))
-				return policy.seen(t).destination == to.String()
-			})
-		}
-		first := device(t, n.Node, "cni0").Attrs().HardwareAddr
-		follows(first)
-		other := net.HardwareAddr{0x02, 0xc0, 0xff, 0xee, byte(f.Pod.Bits()), 1}
-		n.Node.Command(t, "ip", "link", "set", "cni0", "address", other.String())
-		n.Pod.Command(t, "ip", "neigh", "replace", f.Node.Addr().String(), "dev", "eth0", "lladdr", other.String(), "nud", "reachable")
-		follows(other)
-
-		router, elsewhere := neighbour(f).Addr(), net.HardwareAddr{0x02, 0xc0, 0xff, 0xee, byte(f.Pod.Bits()), 2}
-		n.Pod.Command(t, "ip", "neigh", "replace", router.String(), "dev", "eth0", "lladdr", elsewhere.String(), "nud", "permanent")
-		n.Pod.Command(t, "ip", family(f), "route", "replace", "default", "via", router.String(), "dev", "eth0")
-		follows(elsewhere)
-		n.Pod.Command(t, "ip", family(f), "route", "replace", "default", "via", f.Node.Addr().String(), "dev", "eth0")
-		follows(other)
-	}
-}
-
 // Going from one way to the other loses no packet and no flow.
 func TestPeerAndBack(t *testing.T) {
 	n, cfg := newScene(t, func(*Config) {})
