@@ -5,8 +5,9 @@ package cli
 import (
 	"encoding/json"
 	"errors"
-
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -103,6 +104,46 @@ func TestFlowsAndDrops(t *testing.T) {
 	if out := tapir(t, "flows"); !strings.Contains(out, "10.9.0.1") {
 		t.Errorf("flows of all NICs:\n%s", out)
 	}
+}
+
+// One NIC that can't be read hides none of the others.
+func TestStatusBesideDamage(t *testing.T) {
+	healthy, damaged := newPod(t), newPod(t)
+	for _, pod := range []string{healthy.Path(), damaged.Path()} {
+		tapir(t, "attach", "--netns", pod, "--tap", "tap0")
+		t.Cleanup(func() { tapir(t, "detach", "--netns", pod, "--tap", "tap0") })
+	}
+	records, err := filepath.Glob("/run/tapir/nics/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range records {
+		record := read(t, path)
+		if !strings.Contains(string(record), damaged.Path()) {
+			continue
+		}
+		t.Cleanup(func() {
+			if err := os.WriteFile(path, record, 0o600); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := os.WriteFile(path, record[:len(record)/2], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := run(t, command("status", "-o", "json"))
+		var s status
+		if err := json.Unmarshal([]byte(r.stdout), &s); err != nil {
+			t.Fatalf("%v: %s", err, r.stdout)
+		}
+		if len(s.NICs) != 1 || s.NICs[0].Config.NetNS != healthy.Path() {
+			t.Errorf("status shows %+v", s.NICs)
+		}
+		if r.code != 1 || !strings.Contains(r.stderr, path+" is damaged") {
+			t.Errorf("exit code %d: %s", r.code, r.stderr)
+		}
+		return
+	}
+	t.Fatalf("no record of %s in %q", damaged.Path(), records)
 }
 
 func TestVersionAndCompletion(t *testing.T) {

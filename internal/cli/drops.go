@@ -3,6 +3,8 @@
 package cli
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tapir-vm/tapir/pkg/datapath"
@@ -23,18 +25,18 @@ the guest, transmit away from it. Without arguments it shows every NIC of this h
 	}
 	t, out := targetFlags(cmd), outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		drops, err := collect(t, args, (*datapath.NIC).Drops, func(nic string, d datapath.Drop) drop { return drop{nic, d} })
-		if err != nil {
-			return err
+		drops, failed := collect(t, args, (*datapath.NIC).Drops, func(nic string, d datapath.Drop) drop { return drop{nic, d} })
+		if failed != nil && len(drops) == 0 {
+			return failed
 		}
 		if *out == "json" {
-			return printJSON(cmd.OutOrStdout(), drops)
+			return errors.Join(failed, printJSON(cmd.OutOrStdout(), drops))
 		}
 		var rows [][]string
 		for _, d := range drops {
 			rows = append(rows, []string{d.NIC, d.Reason, d.Direction, count(d.Packets), count(d.Bytes)})
 		}
-		return printTable(cmd.OutOrStdout(), []string{"NIC", "REASON", "DIRECTION", "PACKETS", "BYTES"}, rows)
+		return errors.Join(failed, printTable(cmd.OutOrStdout(), []string{"NIC", "REASON", "DIRECTION", "PACKETS", "BYTES"}, rows))
 	}
 	return cmd
 }

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -28,12 +29,12 @@ by its next packet. Without arguments it shows every NIC of this host. In JSON, 
 	}
 	t, out := targetFlags(cmd), outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		flows, err := collect(t, args, (*datapath.NIC).Flows, func(nic string, f datapath.Flow) flow { return flow{nic, f} })
-		if err != nil {
-			return err
+		flows, failed := collect(t, args, (*datapath.NIC).Flows, func(nic string, f datapath.Flow) flow { return flow{nic, f} })
+		if failed != nil && len(flows) == 0 {
+			return failed
 		}
 		if *out == "json" {
-			return printJSON(cmd.OutOrStdout(), flows)
+			return errors.Join(failed, printJSON(cmd.OutOrStdout(), flows))
 		}
 		var rows [][]string
 		for _, f := range flows {
@@ -46,8 +47,8 @@ by its next packet. Without arguments it shows every NIC of this host. In JSON, 
 				f.Age.Round(time.Second).String(), f.Idle.Round(time.Second).String(), count(f.Packets), count(f.Bytes),
 			})
 		}
-		return printTable(cmd.OutOrStdout(),
-			[]string{"NIC", "PROTO", "OWNER", "GUEST", "REMOTE", "NAT", "AGE", "IDLE", "PACKETS", "BYTES"}, rows)
+		return errors.Join(failed, printTable(cmd.OutOrStdout(),
+			[]string{"NIC", "PROTO", "OWNER", "GUEST", "REMOTE", "NAT", "AGE", "IDLE", "PACKETS", "BYTES"}, rows))
 	}
 	return cmd
 }

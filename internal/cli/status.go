@@ -40,17 +40,22 @@ tapir run, removes what is left.`,
 		if s.VMs, err = t.vms(cmd.Context(), args); err != nil {
 			return err
 		}
-		s.NICs, err = collect(t, args, func(nic *datapath.NIC) ([]datapath.Status, error) {
+		var failed error
+		s.NICs, failed = collect(t, args, func(nic *datapath.NIC) ([]datapath.Status, error) {
 			s, err := nic.Status()
 			return []datapath.Status{s}, err
 		}, func(_ string, s datapath.Status) datapath.Status { return s })
-		if err != nil && !(errors.Is(err, errNoNIC) && len(s.VMs) > 0) { // a VM may have lost its NICs
-			return err
+		switch {
+		case failed == nil:
+		case errors.Is(failed, errNoNIC) && len(s.VMs) > 0: // a VM may have lost its NICs
+			failed = nil
+		case len(s.VMs)+len(s.NICs) == 0:
+			return failed
 		}
 		if *out == "json" {
-			return printJSON(cmd.OutOrStdout(), s)
+			return errors.Join(failed, printJSON(cmd.OutOrStdout(), s))
 		}
-		return s.print(cmd.OutOrStdout())
+		return errors.Join(failed, s.print(cmd.OutOrStdout()))
 	}
 	return cmd
 }

@@ -39,7 +39,8 @@ func tapFlag(cmd *cobra.Command, p *string) {
 
 var errNoNIC = errors.New("no NIC of that name is attached")
 
-// nics opens the NICs meant; the caller closes them with closeAll.
+// nics opens the NICs meant; the caller closes them with closeAll. Those that can't be opened are told of by the error,
+// beside the others, unless a VM was named that has others.
 func (t *target) nics(args []string) ([]*datapath.NIC, error) {
 	switch {
 	case t.tap != "" && len(args) > 0:
@@ -55,7 +56,7 @@ func (t *target) nics(args []string) ([]*datapath.NIC, error) {
 		return []*datapath.NIC{nic}, nil
 	}
 	all, err := datapath.List()
-	if err != nil || len(args) == 0 {
+	if len(args) == 0 {
 		return all, err
 	}
 	var found []*datapath.NIC
@@ -66,10 +67,13 @@ func (t *target) nics(args []string) ([]*datapath.NIC, error) {
 			nic.Close()
 		}
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("%s: %w: tapir status lists those that are", args[0], errNoNIC)
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case err != nil: // it may be about the NIC that is meant
+		return nil, err
 	}
-	return found, nil
+	return nil, fmt.Errorf("%s: %w: tapir status lists those that are", args[0], errNoNIC)
 }
 
 func closeAll(nics []*datapath.NIC) {
@@ -79,21 +83,20 @@ func closeAll(nics []*datapath.NIC) {
 }
 
 // collect reads a list from each NIC meant, and makes a row of each element. A row names its NIC unless the
-// verb is about one tap.
+// verb is about one tap. What can't be read of one NIC is told of by the error, beside the rows of the others.
 func collect[E, R any](t *target, args []string, read func(*datapath.NIC) ([]E, error), row func(nic string, e E) R) ([]R, error) {
 	if err := needRoot(); err != nil {
 		return nil, err
 	}
 	nics, err := t.nics(args)
-	if err != nil {
-		return nil, err
-	}
 	defer closeAll(nics)
+	errs := []error{err}
 	rows := []R{} // an empty list in JSON, not null
 	for _, nic := range nics {
 		elements, err := read(nic)
 		if err != nil {
-			return nil, err
+			errs = append(errs, fmt.Errorf("reading the datapath of %s: %w", nic.Config().Name, err))
+			continue
 		}
 		name := nic.Config().Name
 		if t.tap != "" {
@@ -103,7 +106,7 @@ func collect[E, R any](t *target, args []string, read func(*datapath.NIC) ([]E, 
 			rows = append(rows, row(name, e))
 		}
 	}
-	return rows, nil
+	return rows, errors.Join(errs...)
 }
 
 // completeVM offers the names of this host's VMs.

@@ -42,38 +42,31 @@ func Open(netns, tap string) (nic *NIC, err error) {
 	return nic, nil
 }
 
-// List opens every NIC that is attached on this machine. What is left of namespaces that are gone is for Sweep.
+// List opens every NIC that is attached on this machine. What is left of namespaces that are gone is for Sweep. The error
+// tells of each NIC that can't be opened; the others are returned beside it.
 func List() (nics []*NIC, err error) {
-	defer func() {
-		if err != nil {
-			for _, nic := range nics {
-				nic.Close()
-			}
-			nics = nil
-		}
-	}()
 	keys, err := attachedKeys()
 	if err != nil {
 		return nil, err
 	}
+	var errs []error
 	for _, k := range keys {
 		dead, err := isDead(k)
-		if err != nil {
-			return nics, err
-		}
 		if dead {
 			continue
 		}
-		nic, err := openKey(k)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // being attached or detached just now
+		var nic *NIC
+		if err == nil {
+			nic, err = openKey(k)
 		}
-		if err != nil {
-			return nics, fmt.Errorf("opening the datapath %s: %w", k, err)
+		switch {
+		case err == nil:
+			nics = append(nics, nic)
+		case !errors.Is(err, fs.ErrNotExist): // that is being attached or detached just now
+			errs = append(errs, fmt.Errorf("opening the datapath %s: %w", k, err))
 		}
-		nics = append(nics, nic)
 	}
-	return nics, nil
+	return nics, errors.Join(errs...)
 }
 
 func openKey(key string) (*NIC, error) {
@@ -98,7 +91,8 @@ func openNIC(key string, rec *record) (_ *NIC, err error) {
 			err = readable(name, *slot)
 		}
 		if err != nil && rec.Programs != "" && rec.Programs != programsDigest() {
-			return nil, fmt.Errorf("%w: %s was attached by another version of tapir: attach it again, which loses no connection", ErrUnsupported, rec.Config.Tap)
+			return nil, fmt.Errorf("%w: %s in %s was attached by another version of tapir: attach it again, which loses no connection",
+				ErrUnsupported, rec.Config.Tap, rec.Config.NetNS)
 		}
 		if err != nil {
 			return nil, err

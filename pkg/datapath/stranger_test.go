@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,9 +65,12 @@ func TestDetachByAPathThatIsGone(t *testing.T) {
 	before.unchanged(t, pod)
 }
 
-// What the maps of another version hold isn't misread: there is one error, and attaching again mends it.
+// What the maps of another version hold isn't misread: there is one error, and attaching again mends it. The other NICs
+// are listed meanwhile.
 func TestOtherVersion(t *testing.T) {
 	n, cfg := newScene(t, func(*Config) {})
+	_, beside := newPod(t, both...)
+	attach(t, config(beside))
 	older := func() {
 		nic := open(t, cfg)
 		nic.record.Programs = "0123456789abcdef"
@@ -96,13 +100,21 @@ func TestOtherVersion(t *testing.T) {
 			older()
 			open(t, cfg) // only its programs are other ones
 			change(dir)
-			for what, err := range map[string]error{
-				"open": func() error { _, err := Open(cfg.NetNS, cfg.Tap); return err }(),
-				"list": func() error { _, err := List(); return err }(),
-			} {
-				if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "tap0 was attached by another version of tapir: attach it again") {
+			_, openErr := Open(cfg.NetNS, cfg.Tap)
+			nics, listErr := List()
+			var listed []string
+			for _, nic := range nics {
+				listed = append(listed, nic.Config().NetNS)
+				nic.Close()
+			}
+			for what, err := range map[string]error{"open": openErr, "list": listErr} {
+				says := "tap0 in " + cfg.NetNS + " was attached by another version of tapir: attach it again"
+				if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), says) {
 					t.Errorf("%s: %v", what, err)
 				}
+			}
+			if !slices.Contains(listed, beside.Path()) || slices.Contains(listed, cfg.NetNS) {
+				t.Errorf("listed: %s", listed)
 			}
 			again(t, cfg)
 			if s := status(t, cfg); !s.Healthy {
