@@ -3,7 +3,7 @@
 package datapath
 
 import (
-	"bytes"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -12,9 +12,19 @@ import (
 )
 
 // Packets don't depend on the process that attached: transfers in both directions end intact although it is
-// killed meanwhile, each time somewhere in the midst of attaching again.
+// killed meanwhile, each time somewhere in the midst of attaching again. So does what comes after them.
 func TestTransferOutlivesAttacher(t *testing.T) {
-	n, cfg := newScene(t, func(*Config) {})
+	for name, way := range map[string]func(*Config){"tc": func(*Config) {}, "peer": withPeer, "xdp": withXDP} {
+		t.Run(name, func(t *testing.T) {
+			n, cfg := newScene(t, way)
+			transferOutlivesAttacher(t, n, cfg)
+			datagramsCross(t, n)
+		})
+	}
+}
+
+func transferOutlivesAttacher(t *testing.T, n *nstest.Topology, cfg Config) {
+	t.Helper()
 	other := cfg
 	other.MTU = 1450
 	var transfers []*nstest.TCPClient
@@ -34,7 +44,8 @@ func TestTransferOutlivesAttacher(t *testing.T) {
 			transfers = append(transfers, transfer)
 		}
 	}
-	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<17)
+	data := make([]byte, 2<<20)
+	rand.NewChaCha8([32]byte{}).Read(data)
 	for i := range 8 {
 		a := startAttacher(t, other, cfg)
 		a.await(t, "attached", 1)
@@ -52,6 +63,34 @@ func TestTransferOutlivesAttacher(t *testing.T) {
 		again(t, cfg)
 		if s := status(t, cfg); !s.Healthy || s.Config.MTU != 0 {
 			t.Errorf("round %d: after attaching again: %+v", i, s)
+		}
+	}
+}
+
+// datagramsCross sends UDP and pings of several sizes both ways: each must be answered with what it held. The largest are
+// fragmented.
+func datagramsCross(t *testing.T, n *nstest.Topology) {
+	t.Helper()
+	for _, f := range both {
+		for _, end := range []struct {
+			from     *nstest.Namespace
+			own, to  netip.Addr
+			listener uint16
+		}{
+			{n.Client, f.Client.Addr(), f.Pod.Addr(), servedPort},
+			{n.Guest, f.Guest.Addr(), f.Client.Addr(), remotePort},
+		} {
+			socket := dialUDP(t, end.from, netip.AddrPortFrom(end.to, end.listener))
+			for _, size := range []int{1, 64, 1400, 8000} {
+				payload := make([]byte, size)
+				rand.NewChaCha8([32]byte{}).Read(payload)
+				if _, err := nstest.ExchangeUDP(socket, payload); err != nil {
+					t.Errorf("UDP, %d bytes to %s: %v", size, end.to, err)
+				}
+				if err := end.from.Ping(nstest.Ping{From: end.own, To: end.to, ID: size, Size: size}); err != nil {
+					t.Errorf("ping, %d bytes to %s: %v", size, end.to, err)
+				}
+			}
 		}
 	}
 }
