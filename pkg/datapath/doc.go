@@ -18,9 +18,6 @@
 // what the flow table knows (bpf/fastpath.bpf.c). Without it everything goes the same way, only longer: it is hung up
 // last, and taken away first.
 //
-// Where Config asks for it, one more program hangs in the pod NIC's driver, by an XDP link, and takes a short cut with
-// what the flow table knows (bpf/fastpath.bpf.c). Without it everything goes the same way, only longer.
-//
 // An attach takes place in this order, under a lock that all processes share:
 //
 //	plan          look at pod NIC, tap and settings; change nothing
