@@ -29,6 +29,7 @@ func TestControllers(t *testing.T) {
 		"MissingClaim":    testMissingClaim,
 		"MissingSecret":   testMissingSecret,
 		"RefusedPod":      testRefusedPod,
+		"NotAllowed":      testNotAllowed,
 		"Ends":            testEnds,
 		"NodeLost":        testNodeLost,
 		"Adoption":        testAdoption,

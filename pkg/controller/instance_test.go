@@ -214,6 +214,18 @@ func testRefusedPod(t *testing.T, c *cluster) {
 	until(t, c, vmi, "no complaint any more", func(vmi *vmiT) bool { return status.Condition(vmi, kubevirt.VirtualMachineInstanceSynchronized) == nil })
 }
 
+// testNotAllowed: what the installation doesn't allow is no pod, whatever admission has let through.
+func testNotAllowed(t *testing.T, c *cluster) {
+	vmi := machine(c.space(t), "demo")
+	vmi.Spec.Volumes = []kubevirt.Volume{{Name: "host", VolumeSource: kubevirt.VolumeSource{HostDisk: &kubevirt.HostDisk{Path: "/etc/shadow", Type: kubevirt.HostDiskExists}}}}
+	create(t, c, vmi)
+	until(t, c, vmi, "condition FailedCreate", because(kubevirt.VirtualMachineInstanceSynchronized, corev1.ConditionFalse, "FailedCreate"))
+	untilEvent(t, c, vmi, "FailedCreate", "hostDisk, which this installation doesn't allow")
+	if vmi.Status.Phase != kubevirt.Pending {
+		t.Errorf("phase %s, want Pending", vmi.Status.Phase)
+	}
+}
+
 // testEnds: how a pod ends is how its machine ends.
 func testEnds(t *testing.T, c *cluster) {
 	tests := map[string]struct {

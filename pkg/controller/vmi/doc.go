@@ -17,7 +17,8 @@
 //
 // Caches lag. That makes no second pod: a pod's name follows from the machine's UID, so the API server refuses one. Nor does it
 // end a machine whose pod is merely not in the cache yet, for instance after another replica has taken the lead: before a pod is
-// called gone, the API server itself is asked.
+// called gone, the API server itself is asked. A machine that has ended unseen, and its pod with it, may be given another pod by a
+// controller that is far behind: no agent starts a guest in it, and it is deleted as soon as the end is seen.
 //
 // # Why a machine doesn't start
 //
