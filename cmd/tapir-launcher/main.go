@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tapir-vm/tapir/pkg/handover"
 	"github.com/tapir-vm/tapir/pkg/launcher"
 	"github.com/tapir-vm/tapir/pkg/vm"
 )
@@ -37,6 +38,31 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
+// probeKVM makes the device what launchers need, and boots a guest as one of them would. That KVM doesn't run guests is no failure, but an
+// answer.
+func probeKVM(ctx context.Context, file string) error {
+	problem := openKVM()
+	if problem == nil {
+		problem = vm.ProbeKVM(ctx, handover.UID, handover.GID)
+	}
+	return handover.WriteKVM(file, problem)
+}
+
+// openKVM lets every user open the device, where it is there: see package deviceplugin for why.
+func openKVM() error {
+	info, err := os.Stat(kvm)
+	if err != nil {
+		return err
+	}
+	const all = 0o666
+	if info.Mode().Perm()&all == all {
+		return nil
+	}
+	return os.Chmod(kvm, info.Mode().Perm()|all)
+}
+
+const kvm = "/dev/kvm"
+
 func command() *cobra.Command {
 	var acceleration string
 	root := &cobra.Command{
@@ -52,6 +78,11 @@ func command() *cobra.Command {
 	}
 	root.Flags().StringVar(&acceleration, "acceleration", string(vm.Auto), "auto, kvm or tcg")
 	root.AddCommand(&cobra.Command{
+		Use:   "kvm FILE",
+		Short: "Find out whether KVM runs guests on this machine, and write it to FILE for the agent",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return probeKVM(cmd.Context(), args[0]) },
+	}, &cobra.Command{
 		Use:   "ping",
 		Short: "Succeed if the guest's agent answers",
 		Args:  cobra.NoArgs,

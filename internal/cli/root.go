@@ -5,6 +5,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,9 @@ import (
 // Main runs the command line and returns the process's exit code.
 func Main(args []string) int {
 	root := New()
+	if filepath.Base(os.Args[0]) == kubectlName {
+		root = newPlugin()
+	}
 	root.SetArgs(args)
 	if err := root.Execute(); err != nil {
 		for line := range strings.SplitSeq("tapir: "+advise(err).Error(), "\n") {

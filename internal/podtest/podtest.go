@@ -19,7 +19,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
 	"github.com/tapir-vm/tapir/internal/nstest"
@@ -67,9 +66,9 @@ type Pod struct {
 }
 
 // New makes a pod in a network namespace with an eth0 that has addresses. Everything goes with the test.
-func New(t testing.TB, pods string, netns *nstest.Namespace) *Pod {
+func New(t testing.TB, pods, uid string, netns *nstest.Namespace) *Pod {
 	t.Helper()
-	p := &Pod{UID: uuid.NewString(), Pods: pods, NetNS: netns}
+	p := &Pod{UID: uid, Pods: pods, NetNS: netns}
 	dir, err := os.MkdirTemp("", "tapir-pod-") // short, for sockets
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubevirt "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/yaml"
@@ -47,7 +48,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	leftovers.Check(t)
-	pod := podtest.New(t, t.TempDir(), nstest.NewNamespace(t, "pod"))
+	pod := podtest.New(t, t.TempDir(), uuid.NewString(), nstest.NewNamespace(t, "pod"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	sockets, err := handover.OpenSockets(pod.Pods, pod.UID)

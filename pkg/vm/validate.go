@@ -9,6 +9,9 @@ import (
 	"slices"
 )
 
+// defaultMachine is the type of a machine that names none.
+const defaultMachine = "q35"
+
 // minMemory is what SeaBIOS needs to start at all; what a guest needs is its own affair.
 const minMemory = 1 << 20
 
@@ -54,7 +57,7 @@ func (c Config) complete() (Config, error) {
 		return c, configErrorf("Acceleration", "%q is unknown: want auto, kvm or tcg", c.Acceleration)
 	}
 	if c.Machine == "" {
-		c.Machine = "q35"
+		c.Machine = defaultMachine
 	}
 	c.Sockets, c.Cores, c.Threads = max(c.Sockets, 1), max(c.Cores, 1), max(c.Threads, 1)
 	if c.Kernel != nil && c.Kernel.Image == "" {
