@@ -23,7 +23,7 @@ const (
 	flows = 1<<15 + 2
 )
 
-func newNetwork(t *testing.T) *lab.Network {
+func newNetwork(t testing.TB) *lab.Network {
 	t.Helper()
 	network, err := lab.New(1500)
 	if err != nil {
