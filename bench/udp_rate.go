@@ -74,7 +74,7 @@ func (l udpRate) Start(ctx context.Context, network *lab.Network) (Meter, error)
 	if l.direction == in {
 		m, err = newUDPIn(network, tap, l.flows)
 	} else {
-		m, err = newUDPOut(network, tap, l.flows)
+		m, err = newUDPOut(network, tap, l.flows, false)
 	}
 	if err != nil {
 		return nil, errors.Join(err, tap.Close())
@@ -145,12 +145,12 @@ type udpOut struct {
 	counter *traffic.Counter
 }
 
-func newUDPOut(network *lab.Network, tap *os.File, flows int) (Meter, error) {
+func newUDPOut(network *lab.Network, tap *os.File, flows int, whole bool) (Meter, error) {
 	counter, err := traffic.NewCounter(network)
 	if err != nil {
 		return nil, err
 	}
-	return &udpOut{tap, traffic.NewWriter(network, tap, flows), counter}, nil
+	return &udpOut{tap, traffic.NewWriter(network, tap, flows, whole), counter}, nil
 }
 
 func (m *udpOut) Measure(ctx context.Context, d time.Duration) (map[string]float64, error) {

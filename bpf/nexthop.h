@@ -20,6 +20,7 @@
  * found out as soon as by the kernel's own packets, or a second later. With redirect_peer such a packet may be
  * overtaken by those behind it: therefore it is only one in eight seconds, and it may take as much longer.
  * What has no neighbour, no flow (fragments, ICMP errors), or a route that leads elsewhere goes that way too.
+ * XDP (xdp_tap.h) uses what is cached and fresh, and never asks: each second a packet of a flow comes here.
  *
  * Races: an entry can be evicted, and another flow's be in its place, between look-up and use. Then one packet goes to
  * the other's next hop, or the other's do until its next refresh: a neighbour that isn't meant drops what isn't
@@ -71,23 +72,36 @@ __noinline int next_hop_refresh(context *ctx, const struct packet *p, struct flo
 	return 0;
 }
 
-/* Addresses the frame to the flow's next hop; false where the kernel must do that. */
-static __always_inline bool address_to_next_hop(context *ctx, const struct packet *p, struct flow *flow,
-						__u32 now)
+/* Whether what was found, if anything was, may be used without asking again. */
+static __always_inline bool hop_fresh(__u64 hop, __u32 now)
 {
-	__u64 hop = flow->next_hop, source = nic_mac;
-	struct ethhdr *eth;
+	return hop && (__u16)(now - hop_looked_up(hop)) < second;
+}
 
-	if (!hop || (__u16)(now - hop_looked_up(hop)) >= second) {
-		next_hop_refresh(ctx, p, flow, now);
-		if (!redirect_peer || !hop || (__u16)now / REVALIDATE != hop_looked_up(hop) / REVALIDATE)
-			return false;
-		hop = flow->next_hop;
-	}
-	eth = data_of(ctx);
+/* Addresses the frame to what was found; false where that was nobody. */
+static __always_inline bool address_to_hop(context *ctx, __u64 hop)
+{
+	struct ethhdr *eth = data_of(ctx);
+	__u64 source = nic_mac;
+
 	if (!(hop << 16) || (void *)(eth + 1) > end_of(ctx))
 		return false;
 	__builtin_memcpy(eth->h_dest, &hop, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, &source, ETH_ALEN);
 	return true;
+}
+
+/* Addresses the frame to the flow's next hop; false where the kernel must do that. */
+static __always_inline bool address_to_next_hop(context *ctx, const struct packet *p, struct flow *flow,
+						__u32 now)
+{
+	__u64 hop = flow->next_hop;
+
+	if (!hop_fresh(hop, now)) {
+		next_hop_refresh(ctx, p, flow, now);
+		if (!redirect_peer || !hop || (__u16)now / REVALIDATE != hop_looked_up(hop) / REVALIDATE)
+			return false;
+		hop = flow->next_hop;
+	}
+	return address_to_hop(ctx, hop);
 }

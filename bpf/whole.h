@@ -6,7 +6,9 @@
  *
  * Such a field holds the pseudo-header's sum; but a tunnel's packet may have its own checksum right, or none (VXLAN), and
  * one that is not yet computed inside. So the whole packet is summed up: what adds up over the bytes there are, has
- * nothing left to compute in it. What has no checksum, or doesn't add up, is left to TC.
+ * nothing left to compute in it. What has no checksum, or doesn't add up, is left to TC. So is what adds up although its
+ * field holds the pseudo-header's sum, as happens once in 65,536 times: were it several datagrams that are still to be
+ * cut apart (USO), they would arrive as one.
  */
 #pragma once
 
@@ -45,20 +47,27 @@ static __always_inline bool sum_rest(context *ctx, const __u32 off, __u64 *sum)
 	return true;
 }
 
+static __always_inline __u16 fold_whole(__u64 sum)
+{
+	sum = (__u32)sum + (sum >> 32);
+	return csum_fold((__u32)sum + (sum >> 32));
+}
+
 /* p is a UDP datagram without options before it; len is what its IP header says follows. */
 static __always_inline bool is_whole(context *ctx, const struct packet *p, __be16 len, const bool ipv6)
 {
 	const __u32 l4 = ETH_HLEN + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	__u64 sum = (__u64)len + bpf_htons(p->proto) + p->src.word[0] + p->dst.word[0];
 	__be16 *check = data_of(ctx) + l4 + __builtin_offsetof(struct udphdr, check);
+	__u16 has;
 
 	if ((void *)(check + 1) > end_of(ctx) || !*check)
 		return false;
+	has = *check;
 	if (ipv6)
 		for (int i = 1; i < 4; i++)
 			sum += (__u64)p->src.word[i] + p->dst.word[i];
-	if (!sum_rest(ctx, l4, &sum))
+	if (fold_whole(sum) == has || !sum_rest(ctx, l4, &sum))
 		return false;
-	sum = (__u32)sum + (sum >> 32);
-	return csum_fold((__u32)sum + (sum >> 32)) == 0xffff;
+	return fold_whole(sum) == 0xffff;
 }

@@ -56,7 +56,7 @@ func BenchmarkDrain(b *testing.B) {
 func BenchmarkWriter(b *testing.B) {
 	network, tap := newTap(b)
 	attachDrop(b, network, lab.Tap)
-	w := traffic.NewWriter(network, tap, 1)
+	w := traffic.NewWriter(network, tap, 1, false)
 	const during = time.Second
 	for b.Loop() {
 		sent, err := w.Run(b.Context(), time.Now().Add(during))

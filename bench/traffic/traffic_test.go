@@ -99,11 +99,17 @@ func TestCounterCountsWhatWriterWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer counter.Close()
-	sent, err := traffic.NewWriter(network, tap, flows).Run(t.Context(), time.Now().Add(100*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if counted, err := counter.Count(); err != nil || counted != sent || sent == 0 {
-		t.Errorf("counted %d of %d packets, %v", counted, sent, err)
+	for _, whole := range []bool{false, true} {
+		before, err := counter.Count()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent, err := traffic.NewWriter(network, tap, flows, whole).Run(t.Context(), time.Now().Add(100*time.Millisecond))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if counted, err := counter.Count(); err != nil || counted-before != sent || sent == 0 {
+			t.Errorf("whole checksums %t: counted %d of %d packets, %v", whole, counted-before, sent, err)
+		}
 	}
 }

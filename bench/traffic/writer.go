@@ -17,12 +17,13 @@ type Writer struct {
 	pod   *lab.Namespace
 	guest lab.Guest
 	flows int
+	whole bool // the UDP checksum is left to nobody
 	next  int
 }
 
-// NewWriter makes a guest that takes flows in turn; the tap stays the caller's.
-func NewWriter(network *lab.Network, tap *os.File, flows int) *Writer {
-	return &Writer{tap: tap, pod: network.Pod, guest: *network.Guest, flows: flows}
+// NewWriter makes a guest that takes flows in turn, and computes its checksums itself or not; the tap stays the caller's.
+func NewWriter(network *lab.Network, tap *os.File, flows int, whole bool) *Writer {
+	return &Writer{tap: tap, pod: network.Pod, guest: *network.Guest, flows: flows, whole: whole}
 }
 
 // Run sends until some time, or until ctx is done, and returns how many packets it sent.
@@ -30,7 +31,11 @@ func (w *Writer) Run(ctx context.Context, until time.Time) (sent uint64, err err
 	frame := newFrame(w.guest.MAC, w.guest.GatewayMAC, w.guest.Address.Addr(), firstRemote, servicePort, 0)
 	clear(frame[ipOffset+16 : udpOffset])
 	ipRest, pseudoRest := ipSum(frame), pseudoSum(frame)
-	packet := append(partialChecksum(), frame...)
+	udpRest, header := pseudoRest+sum(frame[udpOffset:]), partialChecksum()
+	if w.whole {
+		header = make([]byte, vnetHeader)
+	}
+	packet := append(header, frame...)
 	ip, udp := packet[vnetHeader+ipOffset:], packet[vnetHeader+udpOffset:]
 	err = w.pod.On(lab.PeerCPU, func() error {
 		return withFD(w.tap, func(fd int) error {
@@ -43,7 +48,11 @@ func (w *Writer) Run(ctx context.Context, until time.Time) (sent uint64, err err
 				binary.BigEndian.PutUint32(ip[16:], address)
 				binary.BigEndian.PutUint16(ip[10:], ^fold(ipRest+words))
 				binary.BigEndian.PutUint16(udp[2:], port)
-				binary.BigEndian.PutUint16(udp[6:], fold(pseudoRest+words))
+				check := fold(pseudoRest + words)
+				if w.whole {
+					check = ^fold(udpRest + words + uint32(port))
+				}
+				binary.BigEndian.PutUint16(udp[6:], check)
 				if err := writeFrame(fd, packet); err != nil {
 					return err
 				}

@@ -78,7 +78,7 @@ func (o *attachOptions) flags(cmd *cobra.Command) {
 	f.IntVar(&o.MTU, "mtu", 0, "MTU of the tap (default: the pod NIC's)")
 	f.IntVar(&o.Queues, "queues", 1, "queues of the tap, when it is made")
 	f.IntVar(&o.Flows, "flows", datapath.DefaultFlows, "size of the flow table")
-	f.StringVar((*string)(&o.Fastpath), "fastpath", string(datapath.FastpathTC), "where packets into the guest are dealt with: tc, or xdp: UDP faster, bulk TCP slower")
+	f.StringVar((*string)(&o.Fastpath), "fastpath", string(datapath.FastpathTC), "where packets are dealt with: tc, or xdp: UDP faster, bulk TCP slower")
 	f.StringVar((*string)(&o.Redirect), "redirect", string(datapath.RedirectNeigh), "how packets leave the pod: neigh, or peer: past the backlog and the pod NIC's egress, where that is a veth with nothing on it")
 	f.BoolVar(&o.dhcp, "dhcp", false, "stay, and give the guest its addresses")
 	_ = cmd.MarkFlagRequired("netns")

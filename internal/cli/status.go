@@ -105,15 +105,26 @@ func printNICs(w io.Writer, nics ...datapath.Status) error {
 		if !n.Healthy {
 			health = "BROKEN" // attaching again mends it
 		}
+		if n.XDPObstacle != "" {
+			health += " (what the guest sends: " + string(xdpWay(n)) + ": " + n.XDPObstacle + ")"
+		}
 		redirect := string(n.Config.Redirect)
 		if n.Bypassed != "" {
 			redirect += ": " + n.Bypassed
 		}
-		rows = append(rows, []string{n.Config.Name, n.Config.Tap, n.Config.NIC, n.Config.NetNS, health, printable(redirect),
+		rows = append(rows, []string{n.Config.Name, n.Config.Tap, n.Config.NIC, n.Config.NetNS, printable(health), printable(redirect),
 			list(n.Addresses.Pod4, n.Addresses.Pod6), list(n.Addresses.Guest4, n.Addresses.Guest6), cmp.Or(n.GuestMAC, "-"),
 			fmt.Sprintf("%d/%d", n.FlowCount, n.Config.Flows)})
 	}
 	return printTable(w, []string{"NIC", "TAP", "POD NIC", "NETNS", "HOOK", "REDIRECT", "POD IPS", "GUEST IPS", "GUEST MAC", "FLOWS"}, rows)
+}
+
+// xdpWay is how a guest's datagrams leave that has the fast path.
+func xdpWay(n datapath.Status) datapath.Fastpath {
+	if n.XDPTransmit {
+		return datapath.FastpathXDP
+	}
+	return datapath.FastpathTC
 }
 
 // printNIC shows what attach has made.

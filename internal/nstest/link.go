@@ -85,21 +85,32 @@ func (n *Namespace) awaitCarrier(t testing.TB, link string) {
 // DisableOffloads makes a link carry finished packets: no larger than its MTU, with real checksums.
 func (n *Namespace) DisableOffloads(t testing.TB, link string) {
 	t.Helper()
+	n.features(t, link, map[string]bool{
+		"tx-checksum-ip-generic":       false,
+		"tx-tcp-segmentation":          false,
+		"tx-tcp6-segmentation":         false,
+		"tx-udp-segmentation":          false,
+		"tx-generic-segmentation":      false,
+		"tx-tcp-ecn-segmentation":      false,
+		"tx-tcp-mangleid-segmentation": false,
+	})
+}
+
+// GRO switches a link's. A veth that has it polls, and so takes frames that its other end is given by XDP.
+func (n *Namespace) GRO(t testing.TB, link string, on bool) {
+	t.Helper()
+	n.features(t, link, map[string]bool{"rx-gro": on})
+}
+
+func (n *Namespace) features(t testing.TB, link string, features map[string]bool) {
+	t.Helper()
 	n.Must(t, func() error {
 		tool, err := ethtool.NewEthtool()
 		if err != nil {
 			return err
 		}
 		defer tool.Close()
-		return tool.Change(link, map[string]bool{
-			"tx-checksum-ip-generic":       false,
-			"tx-tcp-segmentation":          false,
-			"tx-tcp6-segmentation":         false,
-			"tx-udp-segmentation":          false,
-			"tx-generic-segmentation":      false,
-			"tx-tcp-ecn-segmentation":      false,
-			"tx-tcp-mangleid-segmentation": false,
-		})
+		return tool.Change(link, features)
 	})
 }
 

@@ -16,7 +16,8 @@
 //
 // Where Config asks for it, one more program hangs in the pod NIC's driver, by an XDP link, and takes a short cut with
 // what the flow table knows (bpf/fastpath.bpf.c). Without it everything goes the same way, only longer: it is hung up
-// last, and taken away first.
+// last. So does another on the tap, for what the guest sends, if the pod NIC can take it and nothing on its egress would
+// miss it; attaching again asks anew, and Status says what is in the way.
 //
 // An attach takes place in this order, under a lock that all processes share:
 //

@@ -27,6 +27,7 @@ const (
 	fastpathMapSettings     = "settings"
 	fastpathMapState        = "state"
 	fastpathProgTapirXdpNic = "tapir_xdp_nic"
+	fastpathProgTapirXdpTap = "tapir_xdp_tap"
 	fastpathVarEpochShift   = "epoch_shift"
 	fastpathVarFamily4      = "family4"
 	fastpathVarFamily6      = "family6"
@@ -83,6 +84,7 @@ type fastpathSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type fastpathProgramSpecs struct {
 	TapirXdpNic *ebpf.ProgramSpec `ebpf:"tapir_xdp_nic"`
+	TapirXdpTap *ebpf.ProgramSpec `ebpf:"tapir_xdp_tap"`
 }
 
 // fastpathMapSpecs contains maps before they are loaded into the kernel.
@@ -187,11 +189,13 @@ type fastpathVariables struct {
 // It can be passed to loadFastpathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fastpathPrograms struct {
 	TapirXdpNic *ebpf.Program `ebpf:"tapir_xdp_nic"`
+	TapirXdpTap *ebpf.Program `ebpf:"tapir_xdp_tap"`
 }
 
 func (p *fastpathPrograms) Close() error {
 	return _FastpathClose(
 		p.TapirXdpNic,
+		p.TapirXdpTap,
 	)
 }
 

@@ -76,6 +76,62 @@ func TestPacketShortCut(t *testing.T) {
 	})
 }
 
+// TestPacketShortCutOut lets the guest send packets of flows that it has.
+func TestPacketShortCutOut(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{})
+		data := packet(udp, f.guest, f.remote, 40000, 53)
+		r.tapIn(t, data).toOutside(data.from(f.pod).hop())
+		r.tapIn(t, packet(tcpSYN, f.guest, f.remote, 40000, 80))
+		for _, c := range []struct {
+			name  string
+			d     datagram
+			taken bool
+		}{
+			{"UDP", data, true},
+			{"last hop but one", data.lives(2), true},
+			{"TCP", packet(tcpACK, f.guest, f.remote, 40000, 80), false},
+			{"no flow", packet(udp, f.guest, f.remote, 40001, 53), false},
+			{"no checksum", data.as(udpBare), false},
+			{"no hop left", data.lives(1), false},
+			{"to the gateway", packet(udp, f.guest, f.gateway, 40000, 53), false},
+			{"to itself", packet(udp, f.guest, f.pod, 40000, 53), false},
+			{"not its address", packet(udp, f.remote, f.remote, 40000, 53), false},
+			{"ping", packet(echo, f.guest, f.remote, 7, 0), false},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				if res := r.tapIn(t, c.d); res.short != c.taken {
+					t.Errorf("taken by XDP: %v, want %v (%s)", res.short, c.taken, res.verdict)
+				}
+			})
+		}
+		for name, macs := range map[string][2]net.HardwareAddr{
+			"not its MAC":         {nodeMAC, GatewayMAC},
+			"not for the gateway": {guestMAC, nodeMAC},
+		} {
+			t.Run(name, func(t *testing.T) {
+				if res := r.feed(t, r.TapirTapIn, framed(t, macs[0], macs[1], data), skbContext{}); res.short {
+					t.Error("taken by XDP")
+				}
+			})
+		}
+		t.Run("next hop looked up too long ago, or nobody", func(t *testing.T) {
+			frame := framed(t, guestMAC, GatewayMAC, data)
+			for _, hop := range []uint64{0, rigClock & 0xffff << 48, (rigClock-100)&0xffff<<48 | macWord(nodeMAC)} {
+				flows := r.flowTable(t)
+				for key, flow := range flows {
+					flow.NextHop = hop
+					flows[key] = flow
+				}
+				r.putFlows(t, nil, flows)
+				if o := r.outcome(t, r.fast.TapirXdpTap, frame); o.verdict != verdictXDPPass {
+					t.Errorf("next hop %#x: %s", hop, o.verdict)
+				}
+			}
+		})
+	})
+}
+
 // udpAt is where the UDP header of a frame starts.
 func udpAt(f addressFamily) int {
 	if f.pod.Is4() {

@@ -21,8 +21,13 @@ import (
 
 func withXDP(c *Config) { c.Fastpath = FastpathXDP }
 
-// redirected is how many frames XDP has sent on that came in by the pod NIC.
-func redirected(t *testing.T, pod *nstest.Namespace) (n uint64) {
+// What a pod NIC counts of XDP, by drivers/net/veth.c.
+const (
+	redirected = "xdp_redirect" // came in by it, and was sent on
+	takenOut   = "xdp_xmit"     // left by it
+)
+
+func xdpCount(t *testing.T, pod *nstest.Namespace, what string) (n uint64) {
 	t.Helper()
 	pod.Must(t, func() error {
 		e, err := ethtool.NewEthtool()
@@ -32,7 +37,7 @@ func redirected(t *testing.T, pod *nstest.Namespace) (n uint64) {
 		defer e.Close()
 		counts, err := e.Stats("eth0")
 		for name, count := range counts {
-			if strings.HasSuffix(name, "xdp_redirect") {
+			if strings.HasSuffix(name, what) {
 				n += count
 			}
 		}
@@ -48,9 +53,9 @@ func TestFastpathCarries(t *testing.T) {
 	if s := status(t, cfg); s.Config.Fastpath != FastpathXDP || s.Hook != "tcx+xdp" || !s.Healthy {
 		t.Errorf("status: %+v", s)
 	}
-	before := redirected(t, n.Pod)
+	before := xdpCount(t, n.Pod, redirected)
 	works(t, n)
-	if redirected(t, n.Pod) == before {
+	if xdpCount(t, n.Pod, redirected) == before {
 		t.Error("nothing took the short cut")
 	}
 	for _, d := range drops(t, cfg) {
@@ -63,7 +68,9 @@ func TestFastpathCarries(t *testing.T) {
 func TestFastpathSwitchUnderTraffic(t *testing.T) {
 	n, cfg := newScene(t, withXDP)
 	n.Client.DisableOffloads(t, "eth0")
-	before := redirected(t, n.Pod)
+	n.Guest.DisableOffloads(t, "eth0")
+	n.Node.GRO(t, "cni0", true)
+	before, out := xdpCount(t, n.Pod, redirected), xdpCount(t, n.Pod, takenOut)
 	var floods []*flood
 	for _, f := range both {
 		const inbound, outbound = 5000, 5001
@@ -79,10 +86,10 @@ func TestFastpathSwitchUnderTraffic(t *testing.T) {
 	for _, f := range floods {
 		f.end(t)
 	}
-	if redirected(t, n.Pod) == before {
-		t.Error("nothing took the short cut")
+	if xdpCount(t, n.Pod, redirected) == before || xdpCount(t, n.Pod, takenOut) == out {
+		t.Error("nothing took the short cut into the guest, or nothing out of it")
 	}
-	if s := status(t, cfg); !s.Healthy {
+	if s := status(t, cfg); !s.Healthy || !s.XDPTransmit || s.XDPObstacle != "" {
 		t.Errorf("status: %+v", s)
 	}
 	for _, d := range drops(t, cfg) {

@@ -24,11 +24,9 @@ var loopbackHook = hook{masqueradeProgTapirLoOut, loopbackIndex, ebpf.AttachTCXE
 // hooks lists a NIC's, in the order in which they are attached: who watches the pod's own flows and takes the
 // answers comes before who lets the guest speak, and what only takes short cuts comes last.
 func hooks(c *constants) []hook {
-	all := everyHook(c)
-	if !c.XDP {
-		return slices.DeleteFunc(all, func(h hook) bool { return h.attach == ebpf.AttachXDP })
-	}
-	return all
+	return slices.DeleteFunc(everyHook(c), func(h hook) bool {
+		return h == xdpHook(c) && !c.XDP || h == xdpTapHook(c) && !c.XDPOut
+	})
 }
 
 // everyHook lists those, too, that this NIC doesn't use, and may have used before.
@@ -39,11 +37,15 @@ func everyHook(c *constants) []hook {
 		{masqueradeProgTapirNicIn, c.NICIndex, ebpf.AttachTCXIngress},
 		{masqueradeProgTapirTapIn, c.TapIndex, ebpf.AttachTCXIngress},
 		xdpHook(c),
+		xdpTapHook(c),
 	}
 }
 
-// xdpHook is where the fast path is.
+// xdpHook is where the fast path into the guest is.
 func xdpHook(c *constants) hook { return hook{fastpathProgTapirXdpNic, c.NICIndex, ebpf.AttachXDP} }
+
+// xdpTapHook is where the one out of it is.
+func xdpTapHook(c *constants) hook { return hook{fastpathProgTapirXdpTap, c.TapIndex, ebpf.AttachXDP} }
 
 // egress is where the pod's own frames are seen, and the guest's pass where they leave by the pod NIC.
 func egress(c *constants) hook { return hooks(c)[0] }

@@ -22,8 +22,9 @@ type constants struct {
 	NICIndex  int        `json:"nicIndex"`
 	TapIndex  int        `json:"tapIndex"`
 	NICMAC    string     `json:"nicMAC"`
-	Peer      bool       `json:"peer"` // packets leave by bpf_redirect_peer
-	XDP       bool       `json:"xdp"`  // datagrams of known flows come in by XDP
+	Peer      bool       `json:"peer"`   // packets leave by bpf_redirect_peer
+	XDP       bool       `json:"xdp"`    // datagrams of known flows come in by XDP
+	XDPOut    bool       `json:"xdpOut"` // and leave by it
 }
 
 // programsDigest names the BPF code in this binary, so that another version's programs are recognised.
@@ -60,7 +61,11 @@ func specialise(c *constants, flows int) (*ebpf.CollectionSpec, error) {
 
 // specialiseFastpath does so in the XDP programs.
 func specialiseFastpath(c *constants, flows int) (*ebpf.CollectionSpec, error) {
-	return c.set(embeddedFastpath, flows)
+	spec, err := c.set(embeddedFastpath, flows)
+	if err == nil && !c.XDPOut {
+		delete(spec.Programs, fastpathProgTapirXdpTap)
+	}
+	return spec, err
 }
 
 func (c *constants) set(source func() (*ebpf.CollectionSpec, error), flows int) (*ebpf.CollectionSpec, error) {

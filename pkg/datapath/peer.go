@@ -27,17 +27,21 @@ func peerObstacle(nic netlink.Link, egress hook, dir string) error {
 	case nic.Attrs().NetNsID < 0:
 		return fmt.Errorf("the other end of %s is in the pod's namespace, too", name)
 	}
-	for _, check := range []func() error{
-		func() error { return foreignQdisc(nic) },
-		func() error { return foreignFilter(nic, &egress) },
-		func() error { return foreignTCX(nic, &egress, dir) },
-		func() error { return farXDP(nic) },
-	} {
-		if err := check(); err != nil {
-			return err
-		}
+	if err := egressObstacle(nic, egress, dir); err != nil {
+		return err
 	}
-	return nil
+	return farXDP(nic)
+}
+
+// egressObstacle finds what is on a device's egress and not Tapir's, which packets that leave past it would miss.
+func egressObstacle(nic netlink.Link, egress hook, dir string) error {
+	if err := foreignQdisc(nic); err != nil {
+		return err
+	}
+	if err := foreignFilter(nic, &egress); err != nil {
+		return err
+	}
+	return foreignTCX(nic, &egress, dir)
 }
 
 // foreignQdisc finds what queues or shapes. A veth has none of it by itself.
@@ -95,6 +99,18 @@ func foreignTCX(nic netlink.Link, egress *hook, dir string) error {
 // farXDP looks whether the veth's other end runs XDP in its driver: that takes what comes from the veth, and not what
 // is handed past it. (A generic XDP program sees either.)
 func farXDP(nic netlink.Link) error {
+	far, err := farEnd(nic)
+	if err != nil {
+		return err
+	}
+	if xdp := far.Attrs().Xdp; xdp != nil && xdp.Attached && xdp.AttachMode != nl.XDP_ATTACHED_SKB {
+		return fmt.Errorf("the other end of %s (%s) has an XDP program, which would be bypassed", nic.Attrs().Name, far.Attrs().Name)
+	}
+	return nil
+}
+
+// farEnd looks at a veth's other end, in another namespace.
+func farEnd(nic netlink.Link) (netlink.Link, error) {
 	request := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
 	about := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	about.Index = int32(nic.Attrs().ParentIndex)
@@ -105,14 +121,11 @@ func farXDP(nic netlink.Link) error {
 		err = fmt.Errorf("%d replies", len(replies))
 	}
 	if err != nil {
-		return fmt.Errorf("looking at the other end of %s: %w", nic.Attrs().Name, err)
+		return nil, fmt.Errorf("looking at the other end of %s: %w", nic.Attrs().Name, err)
 	}
 	far, err := netlink.LinkDeserialize(nil, replies[0])
 	if err != nil {
-		return fmt.Errorf("looking at the other end of %s: %w", nic.Attrs().Name, err)
+		return nil, fmt.Errorf("looking at the other end of %s: %w", nic.Attrs().Name, err)
 	}
-	if xdp := far.Attrs().Xdp; xdp != nil && xdp.Attached && xdp.AttachMode != nl.XDP_ATTACHED_SKB {
-		return fmt.Errorf("the other end of %s (%s) has an XDP program, which would be bypassed", nic.Attrs().Name, far.Attrs().Name)
-	}
-	return nil
+	return far, nil
 }

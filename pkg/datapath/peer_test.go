@@ -61,6 +61,11 @@ func TestPeerCounters(t *testing.T) {
 // What the CNI has on the far end's ingress sees every packet as the host's, and can drop it.
 func TestPeerMeetsPolicy(t *testing.T) {
 	n, _ := newScene(t, withPeer)
+	meetsPolicy(t, n)
+}
+
+func meetsPolicy(t *testing.T, n *nstest.Topology) {
+	t.Helper()
 	policy := attachPolicy(t, n.Node, "cni0")
 	for _, f := range both {
 		socket := dialClient(t, n, f)

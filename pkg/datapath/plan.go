@@ -54,12 +54,17 @@ func plan(key string, cfg *Config, was *record, start time.Time) (*record, *netl
 	tap, err := tapByName(cfg.Tap)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
 		rec.Given = addresses.gateway()
+		rec.Constants.XDPOut = rec.Constants.XDP && rec.xdpOutObstacle(nic, nil, pinDir(key)) == nil
 		return rec, nil, nil
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return rec, tap, rec.planTap(tap, was)
+	if err := rec.planTap(tap, was); err != nil {
+		return nil, nil, err
+	}
+	rec.Constants.XDPOut = rec.Constants.XDP && rec.xdpOutObstacle(nic, tap, pinDir(key)) == nil
+	return rec, tap, nil
 }
 
 // planTap is about a tap that is there.

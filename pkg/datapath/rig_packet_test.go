@@ -73,7 +73,7 @@ func loadRig(t testing.TB, c rigConfig) *rig {
 	if tap == 0 {
 		tap = rigTap
 	}
-	fixed := &constants{Addresses: testAddresses(!c.noIPv4, !c.noIPv6), NICIndex: rigNIC, TapIndex: tap, NICMAC: podMAC.String()}
+	fixed := &constants{Addresses: testAddresses(!c.noIPv4, !c.noIPv6), NICIndex: rigNIC, TapIndex: tap, NICMAC: podMAC.String(), XDPOut: true}
 	spec, err := specialise(fixed, flows)
 	if err != nil {
 		t.Fatal(err)

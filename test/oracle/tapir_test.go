@@ -26,6 +26,7 @@ func attachSmallTapir(t *testing.T, network *nstest.Topology, ports []declaratio
 
 func attachTapirXDP(t *testing.T, network *nstest.Topology, ports []declaration) {
 	network.Client.DisableOffloads(t, "eth0") // XDP takes whole checksums alone
+	network.Node.GRO(t, "cni0", true)         // the veth takes frames from XDP
 	attachTapirWith(t, network, ports, func(c *datapath.Config) { c.Fastpath = datapath.FastpathXDP })
 }
 
