@@ -21,9 +21,12 @@ image() {
 	"$work/ociimage" -output "$out/$1.tar" -reference "$prefix/$1:$tag" -user "$2" -entrypoint "/usr/bin/$1" -env PATH=/usr/bin "$3"
 }
 
-mkdir -p "$work/controller/usr/bin"
+mkdir -p "$work"/{controller,agent}/usr/bin
 cp "$work/bin/tapir-controller" "$work/controller/usr/bin/"
 image tapir-controller 65532:65532 "$work/controller"
+
+cp "$work"/bin/tapir{,-agent} "$work/agent/usr/bin/" # `kubectl tapir` runs tapir there
+image tapir-agent 0:0 "$work/agent"
 
 deploy/images/launcher-root.sh "$work/launcher" "$work/bin"
 image tapir-launcher 107:107 "$work/launcher"

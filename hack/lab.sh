@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes what a lab runs: build/lab/bin, with every program of a cluster, and build/lab/busybox.tar, the image of pods' sandboxes
-# and of the tests' pods. Nothing is done when its sources are the same; the first time takes some eight minutes.
+# Makes what a lab runs: build/lab/bin, with every program of a cluster and Prometheus, and build/lab/busybox.tar, the image of pods'
+# sandboxes and of the tests' pods. Nothing is done when its sources are the same; the first time takes some eight minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,8 +27,15 @@ for program in etcd helm kube-apiserver kube-controller-manager kube-proxy kube-
 	ln -sf kubernetes "$out/bin/$program"
 done
 
-root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Unpacked, not installed: its package brings a service. It needs nothing but libc.
+(cd "$work" && apt-get -q -o APT::Sandbox::User=root download prometheus >&2) ||
+	{ echo "lab: apt can't fetch Debian's prometheus: apt-get update, then try again" >&2; exit 1; }
+dpkg-deb --fsys-tarfile "$work"/prometheus_*.deb | tar -x -C "$out/bin" --strip-components=3 ./usr/bin/prometheus
+
+root=$work/root
 mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,dev,etc,proc,root,sys,tmp}
 chmod 1777 "$root/tmp"
 cp -L "$(command -v busybox)" "$root/bin/busybox"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package e2e tests Tapir's images in a cluster of package lab, as their users meet them: through kubectl. `make e2e` builds
-// what the tests need.
+// Package e2e tests Tapir in a cluster of package lab, as its users meet it: made by `make images`, installed by the Helm chart,
+// given examples/cluster, and looked at through kubectl. `make e2e` builds what the tests need.
 //
 // All tests share one cluster of two nodes. Each has a namespace of its own, which is removed with all that is in it when the
 // test ends; of one that fails, objects and events are printed first.

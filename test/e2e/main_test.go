@@ -45,6 +45,10 @@ func run(m *testing.M) (code int) {
 			code = 1
 		}
 	}()
+	if err := install(session); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
 	return m.Run()
 }
 
