@@ -63,11 +63,14 @@ e2e: ## test the images in a cluster on this machine (root)
 	@hack/lab.sh
 	go test -count=1 -timeout 30m -v ./test/e2e
 
-lab: ## bring up a Kubernetes cluster of two nodes on this machine (root; the first time takes 8 minutes to build)
-	@hack/deps.sh lab
+lab: ## bring up a Kubernetes cluster of two nodes on this machine, with Tapir's images (root; the first time takes 8 minutes to build)
+	@hack/deps.sh run guest lab
+	@hack/guest-image.sh
+	@hack/guest-disk.sh
+	@hack/images.sh
 	@hack/lab.sh
 	@go build -o build/lab/lab ./internal/tools/lab
-	@build/lab/lab up
+	@build/lab/lab up build/images/*.tar
 	@echo "export KUBECONFIG=$(CURDIR)/build/lab/kubeconfig PATH=$(CURDIR)/build/lab/bin:\$$PATH"
 
 lab-down: ## take it down, with all that ran in it

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -65,7 +66,10 @@ func (s *space) startPrometheus() string {
 
 // ask is the value of a query that has one answer.
 func ask(server, query string) (float64, error) {
-	client := http.Client{Transport: &http.Transport{Dial: cluster.Dial, DisableKeepAlives: true}, Timeout: limit}
+	dial := func(_ context.Context, network, address string) (net.Conn, error) {
+		return cluster.Dial(network, address)
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: limit}
 	response, err := client.Get("http://" + server + "/api/v1/query?query=" + url.QueryEscape(query))
 	if err != nil {
 		return 0, err
