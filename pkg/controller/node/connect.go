@@ -35,7 +35,7 @@ func (r *Reconciler) connect(ctx context.Context, vmi *kubevirt.VirtualMachineIn
 		return nil, err
 	}
 	defer peer.Close()
-	m := &machine{pod: launcher.UID, sockets: sockets, current: handover.Status{State: handover.Waiting}}
+	m := &machine{pod: launcher.UID, sockets: sockets}
 	if m.netns, err = keep(peer.NetNS()); err != nil {
 		sockets.Close()
 		return nil, err

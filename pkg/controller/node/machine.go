@@ -20,11 +20,12 @@ type machine struct {
 	sockets *handover.Sockets
 	netns   *os.File
 	nics    []nic
+	missed  bool // it is known to be lost; only its own reconciliation, one at a time, looks at it
 
 	stop    context.CancelFunc
 	ended   chan struct{} // closed when nobody watches the launcher
 	mu      sync.Mutex
-	current handover.Status // Waiting until the launcher has said anything
+	current handover.Status // nothing until the launcher has said anything
 }
 
 // watch follows the launcher's status until close; changed is called after each change, and when the launcher is lost.

@@ -73,6 +73,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, errors.Join(err, r.complain(ctx, vmi, err))
 	}
+	if m.status().State == "" {
+		return ctrl.Result{}, nil // its first word causes another look; until then an adopted machine's status is the better one
+	}
 	next := vmi.DeepCopy()
 	report(next, launcher, m, metav1.Now())
 	if err := status.Patch(ctx, r.client, vmi, next); apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
@@ -113,16 +116,27 @@ func (r *Reconciler) connected(ctx context.Context, vmi *kubevirt.VirtualMachine
 	r.mu.Lock()
 	m := r.machines[key]
 	r.mu.Unlock()
-	if m != nil && m.pod == launcher.UID && !m.lost() {
+	switch {
+	case m == nil:
+	case m.pod != launcher.UID:
+		if err := r.forget(key); err != nil {
+			return nil, err
+		}
+		m = nil
+	case !m.lost():
 		return m, nil
-	}
-	if m != nil {
-		r.drop(key).close()
+	case !m.missed:
+		m.missed = true
 		return nil, errLost
 	}
+	// A lost one stays listed until there is another: its namespace is needed to detach it when the launcher has ended for good.
+	lost := m
 	m, err := r.connect(ctx, vmi, launcher)
 	if err != nil {
 		return nil, fmt.Errorf("join machine %s to its pod's network: %w", key, err)
+	}
+	if lost != nil {
+		lost.close()
 	}
 	r.mu.Lock()
 	r.machines[key] = m
