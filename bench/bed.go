@@ -41,13 +41,18 @@ func makeBed(ctx context.Context, d Datapath, l Load) (*bed, error) {
 	return b, nil
 }
 
-// warmUp applies the load for nothing.
+// warmUp applies the load for nothing. Nothing may come through at first: a bridge forwards to a tap only once the
+// kernel has noticed that somebody opened it, which it looks for once a second.
 func (b *bed) warmUp(ctx context.Context, d time.Duration) error {
 	if b.meter == nil {
 		return nil
 	}
-	_, err := b.meter.Measure(ctx, d)
-	return err
+	for deadline := time.Now().Add(patience); ; {
+		_, err := b.meter.Measure(ctx, d)
+		if !errors.Is(err, errNothing) || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // measure does one round.

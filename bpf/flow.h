@@ -83,6 +83,8 @@ enum intent {
 
 static __always_inline enum intent intent_of(const struct packet *p)
 {
+	if (p->class == CLASS_ICMP && !p->opens)
+		return INTENT_CONTINUE; /* the id is the asker's, and not the answerer's to change */
 	if (p->class != CLASS_TCP || p->opens)
 		return INTENT_OPEN;
 	return p->accepts ? INTENT_ANSWER : INTENT_CONTINUE;
