@@ -50,7 +50,7 @@ func Full() (entries []Entry) {
 		udpRate{in, 1, 0}, udpRate{out, 1, 0},
 		tcpStream{in, 1, normalMTU}, tcpStream{out, 1, normalMTU},
 		tcpRR{}, tcpCRR{}, mixed{})
-	add(all, udpWhole{}, tcpConnections{connectionCount}, udpCost{}, programCost{})
+	add(all, udpSKB{}, udpWhole{}, tcpConnections{connectionCount}, udpCost{}, programCost{})
 	some := pick("kubevirt-masquerade", "mirred", "tapir-tc")
 	add(some, tcpStream{in, 8, normalMTU}, tcpStream{out, 8, normalMTU})
 	for _, direction := range []string{in, out} {

@@ -43,7 +43,7 @@ func short(datapaths []Datapath, loads ...Load) Plan {
 func TestRun(t *testing.T) {
 	for _, l := range []Load{
 		tcpStream{in, 8, normalMTU}, tcpStream{out, 1, 9000}, tcpStream{in, 1, 576}, tcpRR{}, tcpCRR{},
-		udpRate{in, 1000, 0}, udpRate{out, 1, 0}, udpCost{}, tcpConnections{800}, mixed{}, programCost{},
+		udpRate{in, 1000, 0}, udpRate{out, 1, 0}, udpSKB{}, udpCost{}, tcpConnections{800}, mixed{}, programCost{},
 	} {
 		t.Run(l.Name(), func(t *testing.T) {
 			checkLeftovers(t)

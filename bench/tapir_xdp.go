@@ -3,10 +3,6 @@
 package bench
 
 import (
-	"fmt"
-
-	"github.com/safchain/ethtool"
-
 	"github.com/tapir-vm/tapir/bench/lab"
 	"github.com/tapir-vm/tapir/pkg/datapath"
 )
@@ -21,18 +17,8 @@ func (tapirXDP) About() string {
 }
 
 func (tapirXDP) Join(network *lab.Network, c Conditions) (*lab.Guest, error) {
-	if err := network.Peer.Run(poll); err != nil {
-		return nil, fmt.Errorf("switching on GRO of %s: %w", lab.CNI, err)
+	if err := network.Peer.Poll(lab.CNI); err != nil {
+		return nil, err
 	}
 	return joinTapir(network, c, func(c *datapath.Config) { c.Fastpath = datapath.FastpathXDP })
-}
-
-// poll has the CNI side of the pod's veth take frames from XDP.
-func poll() error {
-	tool, err := ethtool.NewEthtool()
-	if err != nil {
-		return err
-	}
-	defer tool.Close()
-	return tool.Change(lab.CNI, map[string]bool{"rx-gro": true})
 }

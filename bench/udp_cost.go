@@ -8,6 +8,7 @@ import (
 
 	"github.com/tapir-vm/tapir/bench/lab"
 	"github.com/tapir-vm/tapir/bench/report"
+	"github.com/tapir-vm/tapir/bench/traffic"
 )
 
 // udpCost is what packets to the guest cost the machine, where the guest's end sleeps while there are none.
@@ -17,7 +18,7 @@ func (udpCost) Name() string { return "udp-in-sleep" }
 func (udpCost) About() string {
 	return "64 B packets to the guest, whose end sleeps while the tap is empty, as QEMU does"
 }
-func (udpCost) Metrics() []report.Metric { return []report.Metric{cpuPerMpacket, packetRate} }
+func (udpCost) Metrics() []report.Metric { return []report.Metric{cpuPerMpacket, packetRate, readRate} }
 func (udpCost) Conditions() Conditions   { return Conditions{MTU: normalMTU} }
 
 func (udpCost) Start(ctx context.Context, network *lab.Network) (Meter, error) {
@@ -25,7 +26,7 @@ func (udpCost) Start(ctx context.Context, network *lab.Network) (Meter, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newUDPIn(network, tap, 1)
+	m, err := newUDPIn(network, tap, 1, traffic.Frame)
 	if err != nil {
 		return nil, errors.Join(err, tap.Close())
 	}

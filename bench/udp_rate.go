@@ -47,14 +47,16 @@ func (l udpRate) About() string {
 }
 
 var (
-	packetRate    = report.Metric{Name: "rate", Unit: "Mpps", HigherIsBetter: true}
+	packetRate = report.Metric{Name: "rate", Unit: "Mpps", HigherIsBetter: true}
+	// readRate is of packets that the guest's end was fast enough for: no more of them than it can read.
+	readRate      = report.Metric{Name: "read", Unit: "Mpps", HigherIsBetter: true}
 	cpuPerMpacket = report.Metric{Name: "cpu", Unit: "s/Mpacket"}
 )
 
 // Metrics: towards the guest, polling hides what the packets cost.
 func (l udpRate) Metrics() []report.Metric {
 	if l.direction == in {
-		return []report.Metric{packetRate}
+		return []report.Metric{packetRate, readRate}
 	}
 	return []report.Metric{packetRate, cpuPerMpacket}
 }
@@ -72,7 +74,7 @@ func (l udpRate) Start(ctx context.Context, network *lab.Network) (Meter, error)
 	}
 	var m Meter
 	if l.direction == in {
-		m, err = newUDPIn(network, tap, l.flows)
+		m, err = newUDPIn(network, tap, l.flows, traffic.Frame)
 	} else {
 		m, err = newUDPOut(network, tap, l.flows, false)
 	}
@@ -85,7 +87,7 @@ func (l udpRate) Start(ctx context.Context, network *lab.Network) (Meter, error)
 const (
 	slowest = 100_000 // packets a second: no datapath does less
 	fewest  = 1 << 14 // packets of a measurement
-	most    = 1 << 21 // they can't be interrupted
+	most    = 1 << 22 // they can't be interrupted
 )
 
 // errNothing says that a datapath doesn't work.
@@ -100,8 +102,8 @@ type udpIn struct {
 	rate  float64 // packets a second that the generator was seen to send
 }
 
-func newUDPIn(network *lab.Network, tap *os.File, flows int) (*udpIn, error) {
-	generator, err := traffic.NewGenerator(network, flows)
+func newUDPIn(network *lab.Network, tap *os.File, flows int, form traffic.Form) (*udpIn, error) {
+	generator, err := traffic.NewGenerator(network, flows, form)
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +113,11 @@ func newUDPIn(network *lab.Network, tap *os.File, flows int) (*udpIn, error) {
 func (m *udpIn) Measure(ctx context.Context, d time.Duration) (map[string]float64, error) {
 	count := uint32(min(max(m.rate*d.Seconds(), fewest), most))
 	draining, stop := context.WithCancel(ctx)
-	var packets uint64
-	var took time.Duration
+	var came traffic.Drained
 	drained := make(chan error, 1)
 	go func() {
 		var err error
-		packets, took, err = m.drain.Run(draining)
+		came, err = m.drain.Run(draining)
 		drained <- err
 	}()
 	clock, failed := startClock()
@@ -127,12 +128,15 @@ func (m *udpIn) Measure(ctx context.Context, d time.Duration) (map[string]float6
 	if err := errors.Join(failed, err, err2, <-drained, ctx.Err()); err != nil {
 		return nil, err
 	}
-	if packets < 2 {
+	if came.Read == 0 {
 		return nil, errNothing
 	}
-	sample := map[string]float64{packetRate.Name: float64(packets-1) / took.Seconds() / 1e6}
+	sample := map[string]float64{
+		packetRate.Name: float64(came.Passed()) / sending.Seconds() / 1e6,
+		readRate.Name:   float64(came.Read) / sending.Seconds() / 1e6,
+	}
 	if m.costs {
-		sample[cpuPerMpacket.Name] = busy.Seconds() / (float64(packets) / 1e6)
+		sample[cpuPerMpacket.Name] = busy.Seconds() / (float64(came.Passed()) / 1e6)
 	}
 	return sample, nil
 }

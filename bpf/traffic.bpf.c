@@ -2,14 +2,15 @@
 /*
  * Traffic: what the performance harness sends into a pod and counts out of it. Theory of operation.
  *
- *     tapir_gen (XDP, BPF_PROG_RUN with live frames)
+ *     tapir_gen (XDP, BPF_PROG_RUN with live frames) --- redirect ---> cni0 ==== the pod's NIC
  *        | XDP_PASS
- *       lo ---> tapir_gen_send (TC) --- redirect ---> cni0 ==== the pod's NIC
- *                                       tapir_count (TC) <-- cni0
+ *       lo ---> tapir_gen_send (TC) ------------------ redirect ---> cni0 ==== the pod's NIC
+ *                                                      tapir_count (TC) <-- cni0
  *
- * Generator and counter sit in the namespace on the CNI side of a pod. A frame from the generator becomes an
- * skb on the loopback device and leaves by the host side of the pod's veth, as from a CNI's datapath. The kernel
- * recycles the generator's pages with what the datapath wrote into them, so the header is written each time.
+ * Generator and counter sit in the namespace on the CNI side of a pod. A frame from the generator leaves by the host
+ * side of the pod's veth: as it is, so that the pod's NIC makes an skb of it where it must, as the driver of any NIC;
+ * or as an skb that the loopback device made, as from a CNI's datapath in TC. The kernel recycles the generator's pages
+ * with what the datapath wrote into them, so the header is written each time.
  *
  * Limits: one generator at a time for each copy of the programs; IPv4.
  */
@@ -46,6 +47,7 @@ __u32 flows;
 __u32 next_flow;
 
 volatile const __u32 cni_ifindex;
+volatile const _Bool as_skb;
 
 __u64 counted;
 
@@ -79,7 +81,7 @@ int tapir_gen(struct xdp_md *ctx)
 	h->ip.check = checksum(ip_sum + sum);
 	h->udp.source = bpf_htons(port);
 	h->udp.check = checksum(udp_sum + sum + port);
-	return XDP_PASS;
+	return as_skb ? XDP_PASS : bpf_redirect(cni_ifindex, 0);
 }
 
 /* The frame has a right checksum: says so, as a NIC that verified it. */

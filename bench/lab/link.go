@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
 )
 
@@ -23,10 +24,27 @@ func (n *Network) connect() error {
 	if err := n.Peer.Run(func() error { return netlink.LinkAdd(veth) }); err != nil {
 		return fmt.Errorf("making a pair of veths: %w", err)
 	}
-	return errors.Join(
+	err := n.Pod.change(NIC, "asking for its index", func(l netlink.Link) error {
+		n.nic = l.Attrs().Index
+		return nil
+	})
+	return errors.Join(err,
 		n.Peer.up(CNI), n.Pod.up(NIC),
 		n.Peer.address(CNI, Peer), n.Pod.address(NIC, Pod),
 		n.Pod.defaultRoute(Peer.Addr()))
+}
+
+// NICName is what the pod's NIC is called now: KubeVirt's bridge binding gives its name to another link.
+func (n *Network) NICName() (name string, err error) {
+	err = n.Pod.Run(func() error {
+		l, err := netlink.LinkByIndex(n.nic)
+		if err != nil {
+			return fmt.Errorf("finding the pod's NIC: %w", err)
+		}
+		name = l.Attrs().Name
+		return nil
+	})
+	return name, err
 }
 
 func (n *Namespace) up(link string) error {
@@ -60,6 +78,31 @@ func (n *Namespace) change(link, what string, f func(netlink.Link) error) error 
 		return fmt.Errorf("link %s: %s: %w", link, what, err)
 	}
 	return nil
+}
+
+// Poll switches on GRO of a veth: it then polls, and takes frames that XDP redirects to its other end.
+func (n *Namespace) Poll(link string) error {
+	err := n.Run(func() error {
+		tool, err := ethtool.NewEthtool()
+		if err != nil {
+			return err
+		}
+		defer tool.Close()
+		return tool.Change(link, map[string]bool{"rx-gro": true})
+	})
+	if err != nil {
+		return fmt.Errorf("switching on GRO of %s: %w", link, err)
+	}
+	return nil
+}
+
+// Statistics are a link's.
+func (n *Namespace) Statistics(link string) (s netlink.LinkStatistics, err error) {
+	err = n.change(link, "reading its statistics", func(l netlink.Link) error {
+		s = *l.Attrs().Statistics
+		return nil
+	})
+	return s, err
 }
 
 // carrierPatience is far more than the kernel takes: it handles changes of carrier at least once a second.

@@ -22,6 +22,7 @@ type Network struct {
 	MTU       int    // of every link, in bytes
 	Guest     *Guest // whom the datapath expects behind the tap; nil: there is no tap, the pod itself is the guest
 
+	nic     int            // index of the pod's NIC
 	closers []func() error // in the order in which things were made
 }
 

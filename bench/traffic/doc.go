@@ -5,7 +5,7 @@
 //
 //	guest side                                CNI side
 //	[Writer]  write() to the tap  ----------> [Counter]    TC ingress of cni0
-//	[Drain]   read() from the tap <---------- [Generator]  XDP programs run with live frames, then TC
+//	[Drain]   read() from the tap <---------- [Generator]  an XDP program run with live frames
 //
 // Both ends of a direction that take processor time are loops on a thread of their own; where one of them is in
 // the kernel (generator, counter), it and the datapath share one processor, as they do on a node. The drain polls, so

@@ -18,16 +18,26 @@ const (
 	loopback   = 1
 )
 
+// A Form is what a generator hands to the pod's NIC.
+type Form int
+
+const (
+	// Frame has the pod's NIC make socket buffers of what XDP doesn't take, as the driver of any NIC does.
+	Frame Form = iota
+	// SocketBuffer is made on the CNI side, as by CNI plugins in TC. XDP has to turn it back into a frame.
+	SocketBuffer
+)
+
 // A Generator sends packets from the CNI side to the pod's address.
 type Generator struct {
 	peer    *lab.Namespace
 	objects trafficObjects
-	send    link.Link
+	send    link.Link // nil: frames don't pass it
 	frame   []byte
 }
 
-// NewGenerator makes one that takes flows in turn.
-func NewGenerator(network *lab.Network, flows int) (*Generator, error) {
+// NewGenerator makes one that takes flows in turn. For frames it switches on GRO of the pod's NIC.
+func NewGenerator(network *lab.Network, flows int, form Form) (*Generator, error) {
 	address, port := remote(0)
 	g := &Generator{peer: network.Peer}
 	g.frame = newFrame(lab.PeerMAC, lab.PodMAC, firstRemote, lab.Pod.Addr(), port, servicePort)
@@ -49,15 +59,29 @@ func NewGenerator(network *lab.Network, flows int) (*Generator, error) {
 		trafficVarFirstSource: address,
 		trafficVarFlows:       uint32(flows),
 		trafficVarCniIfindex:  uint32(cni),
+		trafficVarAsSkb:       form == SocketBuffer,
 	})
 	if err != nil {
 		return nil, err
 	}
-	g.send, err = attach(network.Peer, loopback, g.objects.TapirGenSend)
+	if form == SocketBuffer {
+		g.send, err = attach(network.Peer, loopback, g.objects.TapirGenSend)
+	} else {
+		err = poll(network)
+	}
 	if err != nil {
 		return nil, errors.Join(err, g.objects.Close())
 	}
 	return g, nil
+}
+
+// poll has the pod's NIC take frames.
+func poll(network *lab.Network) error {
+	nic, err := network.NICName()
+	if err != nil {
+		return err
+	}
+	return network.Pod.Poll(nic)
 }
 
 // Send sends packets as fast as the datapath lets it. The set-up of a call takes some milliseconds, and nothing
@@ -73,4 +97,10 @@ func (g *Generator) Send(packets uint32) error {
 }
 
 // Close detaches and unloads the programs.
-func (g *Generator) Close() error { return errors.Join(g.send.Close(), g.objects.Close()) }
+func (g *Generator) Close() error {
+	err := g.objects.Close()
+	if g.send != nil {
+		err = errors.Join(g.send.Close(), err)
+	}
+	return err
+}

@@ -3,7 +3,6 @@
 package traffic_test
 
 import (
-	"context"
 	"os"
 	"testing"
 	"time"
@@ -20,36 +19,33 @@ import (
 // What the ends of a packet rate reach where there is next to no datapath: a figure near one of these is the
 // harness's, not the datapath's (docs/benchmarks.md).
 
-// The generator, to a pod that drops everything: by TC, behind the processor's backlog, or by XDP.
+var forms = map[string]traffic.Form{"frame": traffic.Frame, "skb": traffic.SocketBuffer}
+
+// The generator, to a pod that drops everything: by TC or by XDP.
 func BenchmarkGenerator(b *testing.B) {
-	for name, drop := range map[string]func(*testing.B, *lab.Network){"tc": dropByTC, "xdp": dropByXDP} {
-		b.Run(name, func(b *testing.B) {
-			network := newNetwork(b)
-			drop(b, network)
-			generate(b, network)
-		})
+	for handed, form := range forms {
+		for name, drop := range map[string]func(*testing.B, *lab.Network){"tc": dropByTC, "xdp": dropByXDP} {
+			b.Run(handed+"/"+name, func(b *testing.B) {
+				network := newNetwork(b)
+				drop(b, network)
+				generate(b, network, form)
+			})
+		}
 	}
 }
 
 // The drain, behind an XDP program that hands every packet to the tap.
 func BenchmarkDrain(b *testing.B) {
-	network, tap := newTap(b)
-	toTap(b, network)
-	drain, drained := traffic.NewDrain(network, tap), make(chan error, 1)
-	ctx, stop := context.WithCancel(b.Context())
-	var packets uint64
-	var took time.Duration
-	go func() {
-		var err error
-		packets, took, err = drain.Run(ctx)
-		drained <- err
-	}()
-	generate(b, network)
-	stop()
-	if err := <-drained; err != nil {
-		b.Fatal(err)
+	for handed, form := range forms {
+		b.Run(handed, func(b *testing.B) {
+			network, tap := newTap(b)
+			toTap(b, network)
+			var took time.Duration
+			came := drain(b, network, tap, func() { took = generate(b, network, form) })
+			b.ReportMetric(float64(came.Read)/took.Seconds()/1e6, "Mpps-read")
+			b.ReportMetric(float64(came.Received)/took.Seconds()/1e6, "Mpps-received")
+		})
 	}
-	b.ReportMetric(float64(packets)/took.Seconds()/1e6, "Mpps-read")
 }
 
 // The writer, to a tap whose ingress drops everything.
@@ -67,8 +63,9 @@ func BenchmarkWriter(b *testing.B) {
 	}
 }
 
-func generate(b *testing.B, network *lab.Network) {
-	g, err := traffic.NewGenerator(network, 1)
+// generate returns how long it sent.
+func generate(b *testing.B, network *lab.Network, form traffic.Form) (took time.Duration) {
+	g, err := traffic.NewGenerator(network, 1, form)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -79,8 +76,10 @@ func generate(b *testing.B, network *lab.Network) {
 		if err := g.Send(packets); err != nil {
 			b.Fatal(err)
 		}
+		took += time.Since(start)
 		b.ReportMetric(packets/time.Since(start).Seconds()/1e6, "Mpps-sent")
 	}
+	return took
 }
 
 func newTap(b *testing.B) (*lab.Network, *os.File) {

@@ -19,6 +19,7 @@ const (
 	trafficProgTapirCount   = "tapir_count"
 	trafficProgTapirGen     = "tapir_gen"
 	trafficProgTapirGenSend = "tapir_gen_send"
+	trafficVarAsSkb         = "as_skb"
 	trafficVarCniIfindex    = "cni_ifindex"
 	trafficVarCounted       = "counted"
 	trafficVarFirstSource   = "first_source"
@@ -86,6 +87,7 @@ type trafficMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type trafficVariableSpecs struct {
+	AsSkb       *ebpf.VariableSpec `ebpf:"as_skb"`
 	CniIfindex  *ebpf.VariableSpec `ebpf:"cni_ifindex"`
 	Counted     *ebpf.VariableSpec `ebpf:"counted"`
 	FirstSource *ebpf.VariableSpec `ebpf:"first_source"`
@@ -126,6 +128,7 @@ func (m *trafficMaps) Close() error {
 //
 // It can be passed to loadTrafficObjects or ebpf.CollectionSpec.LoadAndAssign.
 type trafficVariables struct {
+	AsSkb       *ebpf.Variable `ebpf:"as_skb"`
 	CniIfindex  *ebpf.Variable `ebpf:"cni_ifindex"`
 	Counted     *ebpf.Variable `ebpf:"counted"`
 	FirstSource *ebpf.Variable `ebpf:"first_source"`

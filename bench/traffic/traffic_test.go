@@ -3,11 +3,15 @@
 package traffic_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink"
 
 	"github.com/tapir-vm/tapir/bench"
 	"github.com/tapir-vm/tapir/bench/lab"
@@ -56,9 +60,15 @@ func receive(t *testing.T, namespace *lab.Namespace, at netip.AddrPort) *net.UDP
 }
 
 func TestGeneratorTakesFlowsInTurn(t *testing.T) {
+	for name, form := range forms {
+		t.Run(name, func(t *testing.T) { takesFlowsInTurn(t, form) })
+	}
+}
+
+func takesFlowsInTurn(t *testing.T, form traffic.Form) {
 	network := newNetwork(t)
 	socket := receive(t, network.Pod, netip.AddrPortFrom(lab.Pod.Addr(), servicePort))
-	g, err := traffic.NewGenerator(network, 3)
+	g, err := traffic.NewGenerator(network, 3, form)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +87,9 @@ func TestGeneratorTakesFlowsInTurn(t *testing.T) {
 	}
 }
 
-// Through a datapath that changes nothing, every packet that is written is counted.
-func TestCounterCountsWhatWriterWrites(t *testing.T) {
+// joined is a network whose datapath changes nothing, and the guest's end of its tap.
+func joined(t *testing.T) (*lab.Network, *os.File) {
+	t.Helper()
 	network := newNetwork(t)
 	for _, d := range bench.Datapaths() {
 		if d.Name() != "mirred" {
@@ -93,7 +104,13 @@ func TestCounterCountsWhatWriterWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tap.Close()
+	t.Cleanup(func() { tap.Close() })
+	return network, tap
+}
+
+// Through a datapath that changes nothing, every packet that is written is counted.
+func TestCounterCountsWhatWriterWrites(t *testing.T) {
+	network, tap := joined(t)
 	counter, err := traffic.NewCounter(network)
 	if err != nil {
 		t.Fatal(err)
@@ -112,4 +129,72 @@ func TestCounterCountsWhatWriterWrites(t *testing.T) {
 			t.Errorf("whole checksums %t: counted %d of %d packets, %v", whole, counted-before, sent, err)
 		}
 	}
+}
+
+// What the guest's end doesn't read in time counts as passed only where the tap's queue was full.
+func TestDrainTellsAFullQueue(t *testing.T) {
+	for name, c := range map[string]struct {
+		queue   int
+		packets uint32
+		full    bool
+	}{
+		"long":  {1000, 500, false},
+		"short": {1, 100_000, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			network, tap := joined(t)
+			if err := network.Pod.Run(func() error {
+				l, err := netlink.LinkByName(lab.Tap)
+				if err != nil {
+					return err
+				}
+				return netlink.LinkSetTxQLen(l, c.queue)
+			}); err != nil {
+				t.Fatal(err)
+			}
+			g, err := traffic.NewGenerator(network, 1, traffic.Frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Close()
+			send := func(packets uint32) traffic.Drained {
+				came := drain(t, network, tap, func() { err = g.Send(packets) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				return came
+			}
+			for send(1).Read == 0 { // a tap is said to be up a moment before it has a queue
+			}
+			came := send(c.packets)
+			if came.Full != c.full || came.Read == 0 || came.Received < came.Read {
+				t.Errorf("got %+v, want a full queue: %t", came, c.full)
+			}
+			if !c.full && (came.Read != uint64(c.packets) || came.Passed() != came.Read) {
+				t.Errorf("got %+v of %d packets", came, c.packets)
+			}
+			if c.full && came.Passed() != came.Received {
+				t.Errorf("passed %d of %+v", came.Passed(), came)
+			}
+		})
+	}
+}
+
+// drain drains the tap while something sends.
+func drain(t testing.TB, network *lab.Network, tap *os.File, send func()) traffic.Drained {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var came traffic.Drained
+	drained := make(chan error, 1)
+	go func() {
+		var err error
+		came, err = traffic.NewDrain(network, tap).Run(ctx)
+		drained <- err
+	}()
+	send()
+	stop()
+	if err := <-drained; err != nil {
+		t.Fatal(err)
+	}
+	return came
 }

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tapir-vm/tapir/bench/lab"
+	"github.com/tapir-vm/tapir/bench/report"
+	"github.com/tapir-vm/tapir/bench/traffic"
+)
+
+// udpSKB is how many 64-byte packets a second pass to the guest that the CNI side hands over as socket buffers: made
+// before the datapath, and unmade where it is XDP.
+type udpSKB struct{}
+
+func (udpSKB) Name() string  { return "udp-in-skb" }
+func (udpSKB) About() string { return "64 B packets to the guest, handed over as socket buffers" }
+
+func (udpSKB) Metrics() []report.Metric { return udpRate{direction: in}.Metrics() }
+
+func (udpSKB) Conditions() Conditions { return udpRate{direction: in, flows: 1}.Conditions() }
+
+func (udpSKB) Start(ctx context.Context, network *lab.Network) (Meter, error) {
+	tap, err := network.OpenTap(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newUDPIn(network, tap, 1, traffic.SocketBuffer)
+	if err != nil {
+		return nil, errors.Join(err, tap.Close())
+	}
+	return m, nil
+}
