@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"net"
 	"os"
@@ -48,12 +49,13 @@ type rig struct {
 	ctx    context.Context
 	pods   string // the kubelet's directory
 	stop   func() // the agent
+	t      *testing.T
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	wayOut(t)
-	r := &rig{config: kubetest.Start(t), pods: t.TempDir()}
+	r := &rig{t: t, config: kubetest.Start(t), pods: t.TempDir()}
 	if _, err := datapath.Sweep(); err != nil { // makes the directories that stay
 		t.Fatal(err)
 	}
@@ -65,6 +67,8 @@ func newRig(t *testing.T) *rig {
 	if r.Client, err = client.New(r.config, client.Options{Scheme: Scheme()}); err != nil {
 		t.Fatal(err)
 	}
+	r.stop = func() {}
+	t.Cleanup(func() { r.stop() })
 	return r
 }
 
@@ -92,7 +96,7 @@ func wayOut(t *testing.T) {
 	})
 }
 
-// startAgent runs an agent until stopAgent, or the test's end.
+// startAgent runs an agent until stop, or the end of the rig's test, which may be a parent of t: an agent of a subtest goes on after it.
 func (r *rig) startAgent(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -114,10 +118,9 @@ func (r *rig) startAgent(t *testing.T) {
 	r.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("the agent: %v", err)
+			r.t.Errorf("the agent: %v", err)
 		}
 	})
-	t.Cleanup(r.stop)
 }
 
 // machine is a VMI that the controller has scheduled, with its pod, whose launcher doesn't run yet.
@@ -177,6 +180,28 @@ func (r *rig) wait(t *testing.T, vmi *kubevirt.VirtualMachineInstance, what stri
 		return wanted(now)
 	})
 	return now
+}
+
+// watch returns each state of a machine from now on, in order, none left out.
+func (r *rig) watch(t *testing.T, vmi *kubevirt.VirtualMachineInstance) iter.Seq[*kubevirt.VirtualMachineInstance] {
+	t.Helper()
+	c, err := client.NewWithWatch(r.config, client.Options{Scheme: Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := c.Watch(r.ctx, new(kubevirt.VirtualMachineInstanceList), client.InNamespace(vmi.Namespace), client.MatchingFields{"metadata.name": vmi.Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Stop)
+	return func(yield func(*kubevirt.VirtualMachineInstance) bool) {
+		for e := range w.ResultChan() {
+			if now, ok := e.Object.(*kubevirt.VirtualMachineInstance); ok && !yield(now) {
+				return
+			}
+		}
+		t.Fatal("the API server ends the watch")
+	}
 }
 
 // eventually waits for something that other processes bring about.
