@@ -32,7 +32,7 @@ lint: ## gofmt, go vet, staticcheck, shellcheck, licence headers
 	@files=$$(git ls-files '*.go' | xargs grep -LE '^// (SPDX-License-Identifier: Apache-2.0|Code generated)'); \
 		[[ -z $$files ]] || { echo "no SPDX line in: $$files"; exit 1; }
 
-bench: build ## measure Tapir beside other datapaths, keep the results in bench/results (root; an idle machine; 30 minutes)
+bench: build guest ## measure Tapir beside other datapaths, keep the results in bench/results (root; an idle machine; 30 minutes)
 	@hack/deps.sh bench
 	bin/tapir bench --results bench/results
 

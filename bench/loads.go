@@ -50,9 +50,11 @@ func Full() (entries []Entry) {
 		udpRate{in, 1, 0}, udpRate{out, 1, 0},
 		tcpStream{in, 1, normalMTU}, tcpStream{out, 1, normalMTU},
 		tcpRR{}, tcpCRR{}, mixed{})
-	add(all, udpSKB{}, udpWhole{}, tcpConnections{connectionCount}, udpCost{}, programCost{})
+	add(pick("kubevirt-masquerade", "mirred", "tapir-tc", "tapir-xdp", "tapir-peer"), udpSKB{}, udpWhole{})
+	add(all, tcpConnections{connectionCount}, udpCost{}, programCost{})
 	some := pick("kubevirt-masquerade", "mirred", "tapir-tc")
 	add(some, tcpStream{in, 8, normalMTU}, tcpStream{out, 8, normalMTU})
+	add(some, guestStream{in}, guestStream{out}, guestRR{})
 	for _, direction := range []string{in, out} {
 		add(pick("kubevirt-masquerade", "mirred", "tapir-tc", "tapir-xdp", "tapir-peer"),
 			udpRate{direction, 1_000, 0},

@@ -110,7 +110,7 @@ func (m *streams) Measure(ctx context.Context, d time.Duration) (map[string]floa
 	var sample map[string]float64
 	group.Go(func() (err error) {
 		if err = sleep(ctx, ramp); err == nil {
-			sample, err = watch(ctx, &received, d)
+			sample, err = watch(ctx, func() (int64, error) { return received.Load(), nil }, d)
 		}
 		return err
 	})
@@ -142,24 +142,31 @@ func (m *streams) connect(ctx context.Context) (from, to net.Conn, err error) {
 	return from, to, nil
 }
 
-// watch takes the figures.
-func watch(ctx context.Context, received *atomic.Int64, d time.Duration) (map[string]float64, error) {
-	first := received.Load()
+// watch takes the figures; count tells how many bytes have come.
+func watch(ctx context.Context, count func() (int64, error), d time.Duration) (map[string]float64, error) {
 	clock, err := startClock()
+	if err != nil {
+		return nil, err
+	}
+	first, err := count()
 	if err != nil {
 		return nil, err
 	}
 	if err := sleep(ctx, d); err != nil {
 		return nil, err
 	}
-	bytes := float64(received.Load() - first)
+	last, err := count()
+	if err != nil {
+		return nil, err
+	}
 	took, busy, err := clock.stop()
 	if err != nil {
 		return nil, err
 	}
-	if bytes == 0 {
+	if last == first {
 		return nil, errNothing
 	}
+	bytes := float64(last - first)
 	return map[string]float64{
 		throughput.Name: bytes * 8 / 1e9 / took.Seconds(),
 		cpuPerGB.Name:   busy.Seconds() / (bytes / 1e9),

@@ -26,7 +26,7 @@ var latencyMetrics = []report.Metric{
 type transactions struct {
 	peer   *lab.Namespace
 	port   uint16
-	server *server
+	server *server // nil: the guest has its own
 	// client makes requests while more says so, and tells how long each took.
 	client func(to netip.AddrPort, more func() bool, took func(time.Duration)) error
 }
@@ -40,15 +40,25 @@ func (m *transactions) start(ctx context.Context, network *lab.Network) error {
 	return err
 }
 
-func (m *transactions) Close() error { return m.server.Close() }
+func (m *transactions) Close() error {
+	if m.server == nil {
+		return nil
+	}
+	return m.server.Close()
+}
 
 func (m *transactions) Measure(ctx context.Context, d time.Duration) (map[string]float64, error) {
 	const fastest = 5 * time.Microsecond
 	times := make([]time.Duration, 0, d/fastest)
-	start := time.Now()
+	var start time.Time // once a slow guest is connected to
+	more := func() bool {
+		if start.IsZero() {
+			start = time.Now()
+		}
+		return ctx.Err() == nil && time.Since(start) < d
+	}
 	err := m.peer.On(lab.PeerCPU, func() error {
-		return m.client(netip.AddrPortFrom(lab.Pod.Addr(), m.port),
-			func() bool { return ctx.Err() == nil && time.Since(start) < d },
+		return m.client(netip.AddrPortFrom(lab.Pod.Addr(), m.port), more,
 			func(took time.Duration) { times = append(times, took) })
 	})
 	if err != nil {

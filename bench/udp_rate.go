@@ -85,7 +85,7 @@ func (l udpRate) Start(ctx context.Context, network *lab.Network) (Meter, error)
 }
 
 const (
-	slowest = 100_000 // packets a second: no datapath does less
+	slowest = 150_000 // packets a second: no datapath does less
 	fewest  = 1 << 14 // packets of a measurement
 	most    = 1 << 22 // they can't be interrupted
 )
