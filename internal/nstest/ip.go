@@ -15,6 +15,11 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
+// A raw socket gets every message of its protocol that comes to the host. With the default buffer those that nobody
+// asked for push out the awaited one when the reader is late (/proc/net/raw counts it as a drop), which looks like loss
+// on the way.
+const rawBuffer = 4 << 20
+
 // ListenIP opens a raw socket for an IP protocol, bound to an address of the namespace, until the
 // test ends. It reads and writes what follows the IP header.
 func (n *Namespace) ListenIP(t testing.TB, at netip.Addr, protocol int) *net.IPConn {
@@ -30,7 +35,11 @@ func (n *Namespace) ListenIP(t testing.TB, at netip.Addr, protocol int) *net.IPC
 func (n *Namespace) listenIP(at netip.Addr, protocol int) (*net.IPConn, error) {
 	return Run(n, func() (*net.IPConn, error) {
 		name := fmt.Sprintf("%s:%d", network("ip", at), protocol)
-		return net.ListenIP(name, &net.IPAddr{IP: at.AsSlice()})
+		socket, err := net.ListenIP(name, &net.IPAddr{IP: at.AsSlice()})
+		if err != nil {
+			return nil, err
+		}
+		return socket, socket.SetReadBuffer(rawBuffer)
 	})
 }
 

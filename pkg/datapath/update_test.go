@@ -13,7 +13,7 @@ import (
 	"github.com/tapir-vm/tapir/internal/nstest"
 )
 
-// Attaching again, time after time and with ever other options, loses not one datagram, no connection and no flow.
+// Attaching again, time after time and with ever other options, loses not one packet and no flow.
 func TestUpdateUnderTraffic(t *testing.T) {
 	n, cfg := newScene(t, func(*Config) {})
 	updateUnderTraffic(t, n, cfg)
@@ -60,6 +60,12 @@ func updateUnderTraffic(t *testing.T, n *nstest.Topology, cfg Config) {
 			t.Cleanup(func() { transfer.Close() })
 			repeat(f.Name+" transfer of a MiB, "+name, func() error { return transfer.Echo(data) })
 		}
+		repeat(f.Name+" ping of the pod", func() error {
+			return n.Client.Ping(nstest.Ping{From: f.Client.Addr(), To: f.Pod.Addr(), ID: 7, Size: 56})
+		})
+		repeat(f.Name+" ping by the guest", func() error {
+			return n.Guest.Ping(nstest.Ping{From: f.Guest.Addr(), To: f.Client.Addr(), ID: 8, Size: 56})
+		})
 	}
 	before, began := flowAges(t, cfg), time.Now()
 
