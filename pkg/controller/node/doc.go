@@ -30,6 +30,11 @@
 // A pod that went while the agent was away took its taps with its namespace. Pins and records are swept when the agent starts,
 // every minute, and at each attach.
 //
+// # The API server away
+//
+// Nothing is undone that isn't written down first: a machine whose end can't be reported stays attached until it is. What fails is tried
+// again at intervals that stay below [maxRetry].
+//
 // # Limits
 //
 // Nothing is polled but the minute's sweep. A launcher that runs and doesn't listen yet is tried again at short intervals.

@@ -176,10 +176,13 @@ func (r *Reconciler) complain(ctx context.Context, vmi *kubevirt.VirtualMachineI
 	if !status.SetCondition(next, kubevirt.VirtualMachineInstanceSynchronized, corev1.ConditionFalse, ReasonSyncFailed, problem.Error(), metav1.Now()) {
 		return nil
 	}
-	r.recorder.Eventf(vmi, nil, corev1.EventTypeWarning, ReasonSyncFailed, "Attach", "%.1000s", problem)
-	if err := status.Patch(ctx, r.client, vmi, next); err != nil && !apierrors.IsConflict(err) {
+	if err := status.Patch(ctx, r.client, vmi, next); apierrors.IsConflict(err) {
+		return nil
+	} else if err != nil {
 		return err
 	}
+	// Of the version just written, so no Event repeats another: the agent need not have the right to change any.
+	r.recorder.Eventf(next, nil, corev1.EventTypeWarning, ReasonSyncFailed, "Attach", "%.1000s", problem)
 	return nil
 }
 

@@ -24,6 +24,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tapir-vm/tapir/internal/kubetest"
@@ -45,7 +46,9 @@ const nodeName = "node-a"
 // rig is a node with an API server. The test is controller, scheduler and kubelet.
 type rig struct {
 	client.Client
-	config *rest.Config
+	config *rest.Config // an administrator's
+	line   *line        // the agent's way to the API server
+	log    string       // of the API server's requests
 	ctx    context.Context
 	pods   string // the kubelet's directory
 	stop   func() // the agent
@@ -55,7 +58,10 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	wayOut(t)
-	r := &rig{t: t, config: kubetest.Start(t), pods: t.TempDir()}
+	environment := envtest.Environment{}
+	r := &rig{t: t, log: kubetest.Audit(t, &environment), line: &line{}, pods: t.TempDir()}
+	r.config, _ = kubetest.StartWith(t, environment)
+	kubetest.Grant(t, r.config)
 	if _, err := datapath.Sweep(); err != nil { // makes the directories that stay
 		t.Fatal(err)
 	}
@@ -100,7 +106,9 @@ func wayOut(t *testing.T) {
 func (r *rig) startAgent(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	mgr, err := ctrl.NewManager(r.config, ctrl.Options{
+	own := kubetest.As(r.config, "agent")
+	own.Dial = r.line.dial
+	mgr, err := ctrl.NewManager(own, ctrl.Options{
 		Scheme:     Scheme(),
 		Cache:      Cache(nodeName),
 		Metrics:    server.Options{BindAddress: "0"},
@@ -136,11 +144,17 @@ func (r *rig) machine(t *testing.T, name string) (*kubevirt.VirtualMachineInstan
 	if err := r.Create(r.ctx, vmi); err != nil {
 		t.Fatal(err)
 	}
+	return vmi, r.pod(t, vmi)
+}
+
+// pod makes the pod of a machine, in a network of its own.
+func (r *rig) pod(t *testing.T, vmi *kubevirt.VirtualMachineInstance) *podtest.Pod {
+	t.Helper()
 	launcher := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "default", Name: pod.Name(vmi),
 			Labels:      map[string]string{kubevirt.AppLabel: pod.LauncherLabel, kubevirt.CreatedByLabel: string(vmi.UID)},
-			Annotations: map[string]string{kubevirt.DomainAnnotation: name},
+			Annotations: map[string]string{kubevirt.DomainAnnotation: vmi.Name},
 		},
 		Spec: corev1.PodSpec{NodeName: nodeName, Containers: []corev1.Container{{Name: "compute", Image: "x"}}},
 	}
@@ -153,7 +167,7 @@ func (r *rig) machine(t *testing.T, name string) (*kubevirt.VirtualMachineInstan
 		p.Status.PodIPs = []corev1.PodIP{{IP: p.Status.PodIP}, {IP: nstest.IPv6.Pod.Addr().String()}}
 	})
 	network := nstest.NewTopology(t)
-	return vmi, podtest.New(t, r.pods, string(launcher.UID), network.Pod)
+	return podtest.New(t, r.pods, string(launcher.UID), network.Pod)
 }
 
 // setPod is the kubelet's report.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	kubevirt "kubevirt.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -29,6 +31,13 @@ import (
 
 // workers is how many machines are seen to at a time. Attaching takes turns anyway; waiting for launchers does not.
 const workers = 4
+
+// What fails is tried again after minRetry, and then ever later. The longest wait, which has to be over before anything is reported
+// when an API server is back, is far below controller-runtime's quarter of an hour.
+const (
+	minRetry = 10 * time.Millisecond
+	maxRetry = 5 * time.Second
+)
 
 // Scheme knows the few kinds that an agent has to do with.
 func Scheme() *runtime.Scheme {
@@ -98,7 +107,10 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) (*Sweeper, error) {
 		For(&kubevirt.VirtualMachineInstance{}).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(ofPod)).
 		WatchesRawSource(source.Channel(events, &handler.EnqueueRequestForObject{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: workers,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minRetry, maxRetry),
+		}).
 		Complete(r)
 	if err != nil {
 		return nil, fmt.Errorf("set up the controller of the node's machines: %w", err)
