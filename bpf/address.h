@@ -29,7 +29,7 @@ static __always_inline bool is_group(const union addr *a, const bool ipv6)
 	if (ipv6)
 		return (a->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
 	return (a->word[0] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) || a->word[0] == 0xffffffff ||
-	       a->word[0] == (family4.prefix.word[0] | ~family4.mask.word[0]);
+	       a->word[0] == (families[0].prefix.word[0] | ~families[0].mask.word[0]);
 }
 
 /* Loopback and unspecified addresses, which are in no network. */
@@ -38,6 +38,6 @@ static __always_inline bool is_nowhere(const union addr *a, const bool ipv6)
 	__be32 net = a->word[0] & bpf_htonl(0xff000000);
 
 	if (ipv6)
-		return !a->half[0] && (!a->half[1] || addr_equal(a, &family6.loopback, true));
+		return !a->half[0] && (!a->half[1] || addr_equal(a, &families[1].loopback, true));
 	return !net || net == bpf_htonl(0x7f000000);
 }

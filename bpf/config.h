@@ -14,7 +14,7 @@ volatile const __u32 second; /* in units of clock.h, at least 1 */
 
 /* A family is on when the pod NIC has a global address of it. */
 volatile const bool has_ipv4, has_ipv6;
-volatile const struct family family4, family6;
+volatile const struct family families[2]; /* IPv4, IPv6 */
 
 /* Length of an ownership generation by class, as a shift of the clock. See owners.h. */
 volatile const __u8 epoch_shift[CLASSES];
@@ -29,7 +29,12 @@ static __always_inline union addr constant(const volatile union addr *a)
 	return value;
 }
 
+/* Where the family isn't known yet, it is an index, not a branch: the verifier would follow all that comes after both. */
 static __always_inline const volatile struct family *family_of(const bool ipv6)
 {
-	return ipv6 ? &family6 : &family4;
+	__u32 index = ipv6;
+
+	if (!__builtin_constant_p(ipv6))
+		barrier_var(index); /* or the compiler knows that a bool needs no mask, which the verifier doesn't */
+	return &families[index & 1];
 }

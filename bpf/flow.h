@@ -14,17 +14,20 @@
 #define PORT_MIN 1024
 #define UNCLAIMED(epoch) ((epoch) - 1) /* the owner's next packet claims the port, see owners.h */
 
-static __always_inline void flow_store(struct flow_key *key, __u8 side, __be16 own, __u32 epoch, __u32 now)
+__noinline int flow_store(const struct flow_key *key, __u32 side, __u32 own, __u32 epoch, __u32 now)
 {
+	if (!key)
+		return 0;
+
 	struct flow f = {.side = side, .port = own, .epoch = epoch, .seen = now, .made = now}, *old;
 
 	old = bpf_map_lookup_elem(&flows, key);
 	if (old && old->side == side && old->port == own) {
 		old->epoch = epoch;
 		old->seen = now;
-		return;
+		return 0;
 	}
-	bpf_map_update_elem(&flows, key, &f, BPF_ANY);
+	return bpf_map_update_elem(&flows, key, &f, BPF_ANY);
 }
 
 /* Tries one wire port at random: takes it for the side if neither uses it. 0: it is taken. */

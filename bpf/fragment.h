@@ -19,20 +19,26 @@ static __always_inline void fragment_key(struct frag_key *key, const struct pack
 	key->pad = 0;
 }
 
-static __always_inline void fragment_remember(const struct packet *p, __u32 side)
+__noinline int fragment_remember(const struct packet *p, __u32 side)
 {
+	if (!p)
+		return 0;
+
 	__u32 value = epoch_of(CLASS_ICMP, clock_now()) << 2 | side;
 	struct frag_key key;
 
 	if (p->frag != FRAG_FIRST)
-		return;
+		return 0;
 	fragment_key(&key, p);
-	bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
+	return bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
 }
 
 /* SIDE_NONE: its first fragment hasn't been here. */
-static __always_inline __u32 fragment_side(const struct packet *p)
+__noinline __u32 fragment_side(const struct packet *p)
 {
+	if (!p)
+		return SIDE_NONE;
+
 	__u32 epoch = epoch_of(CLASS_ICMP, clock_now()) << 2 >> 2, *value;
 	struct frag_key key;
 

@@ -31,8 +31,13 @@ __noinline int guest_out_error(struct __sk_buff *skb, const struct packet *p)
 	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb, p, NULL, 0);
 }
 
-static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, const volatile struct family *f)
+/* All that guest_out leaves: pings, other protocols, fragments, new flows and changed ports, what gets an error. */
+__noinline int guest_out_rare(struct __sk_buff *skb, const struct packet *p)
 {
+	if (!p)
+		return SHOT;
+
+	const volatile struct family *f = family_of(p->ipv6);
 	struct rewrite r = {.src = constant(&f->pod), .dst = p->dst, .difference = f->to_pod, .routed = true};
 	struct flow_key key;
 	struct flow *flow = NULL;
@@ -64,6 +69,26 @@ static __always_inline int guest_out(struct __sk_buff *skb, struct packet *p, co
 		if (flow)
 			flow_touch(flow, DIR_TRANSMIT, skb->len, now);
 	}
+	err = rewrite_rare(skb, p, &r);
+	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb, p, flow, now);
+}
+
+/* The fast path: a segment or datagram of a flow that the table knows as the guest's, on the port that is its own. */
+static __always_inline int guest_out(struct __sk_buff *skb, const struct packet *p, const volatile struct family *f)
+{
+	struct rewrite r = {.src = constant(&f->pod), .dst = p->dst, .difference = f->to_pod, .routed = true};
+	__u32 now = clock_now();
+	struct flow_key key;
+	struct flow *flow;
+	int err;
+
+	if (!is_plain(p) || p->ttl <= 1 || !fits(skb, p))
+		return guest_out_rare(skb, p);
+	key_outward(&key, p);
+	flow = hit_outward(&key, p, SIDE_GUEST, now);
+	if (!flow)
+		return guest_out_rare(skb, p);
+	flow_touch(flow, DIR_TRANSMIT, skb->len, now);
 	err = rewrite(skb, p, &r);
 	return err ? drop(skb, DIR_TRANSMIT, err) : to_outside(skb, p, flow, now);
 }

@@ -34,49 +34,58 @@ __noinline int lo_out_error(struct __sk_buff *skb, const struct packet *p)
 	return to_guest(skb);
 }
 
-static __always_inline int lo_out_ip(struct __sk_buff *skb, const bool ipv6)
+/* p is from a loopback address to one. A function of its own, so that it is verified once for both families. */
+__noinline int lo_out_own(struct __sk_buff *skb, const struct packet *p)
 {
-	const volatile struct family *f = family_of(ipv6);
+	if (!p)
+		return SHOT;
+
+	const volatile struct family *f = family_of(p->ipv6);
 	struct rewrite r = {.src = constant(&f->gateway), .dst = constant(&f->guest), .difference = f->from_lo};
 	__u32 now = clock_now();
 	struct flow_key key;
 	struct flow *flow;
-	struct packet p;
 	int err;
 
-	if (parse(skb, &p, ETH_HLEN, ipv6, false) || !addr_equal(&p.dst, &f->loopback, ipv6) ||
-	    !addr_equal(&p.src, &f->loopback, ipv6))
-		return PASS;
-	if (p.icmp_error)
-		return lo_out_error(skb, &p);
-	if (p.frag == FRAG_LATER) {
-		if (fragment_side(&p) != SIDE_LOOPBACK)
+	if (p->frag == FRAG_LATER) {
+		if (fragment_side(p) != SIDE_LOOPBACK)
 			return PASS;
 	} else {
-		key_inward(&key, &p);
+		key_inward(&key, p);
 		key.remote = constant(&f->gateway);
 		flow = bpf_map_lookup_elem(&flows, &key);
-		if (port_rule(p.class, p.dport) != SIDE_GUEST) {
+		if (port_rule(p->class, p->dport) != SIDE_GUEST) {
 			/* Between pod processes. Its answers must pass too when the client's port is declared. */
-			if (p.opens && port_rule(p.class, p.sport) == SIDE_GUEST) {
-				key.remote_port = p.dport;
-				key.local_port = p.sport;
-				flow_store(&key, SIDE_POD, p.sport, 0, now);
+			if (p->opens && port_rule(p->class, p->sport) == SIDE_GUEST) {
+				key.remote_port = p->dport;
+				key.local_port = p->sport;
+				flow_store(&key, SIDE_POD, p->sport, 0, now);
 			}
 			return PASS;
 		}
-		if (flow && flow->side == SIDE_POD && !p.opens)
+		if (flow && flow->side == SIDE_POD && !p->opens)
 			return PASS;
 		if (!flow || flow->side != SIDE_LOOPBACK) {
-			flow_store(&key, SIDE_LOOPBACK, p.dport, 0, now);
+			flow_store(&key, SIDE_LOOPBACK, p->dport, 0, now);
 			flow = bpf_map_lookup_elem(&flows, &key);
 		}
 		if (flow)
 			flow_touch(flow, DIR_RECEIVE, skb->len, now);
-		fragment_remember(&p, SIDE_LOOPBACK);
+		fragment_remember(p, SIDE_LOOPBACK);
 	}
-	err = rewrite_rare(skb, &p, &r);
+	err = rewrite_rare(skb, p, &r);
 	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
+}
+
+static __always_inline int lo_out_ip(struct __sk_buff *skb, const bool ipv6)
+{
+	const volatile struct family *f = family_of(ipv6);
+	struct packet p;
+
+	if (parse(skb, &p, ETH_HLEN, ipv6, false) || !addr_equal(&p.dst, &f->loopback, ipv6) ||
+	    !addr_equal(&p.src, &f->loopback, ipv6))
+		return PASS;
+	return p.icmp_error ? lo_out_error(skb, &p) : lo_out_own(skb, &p);
 }
 
 SEC("tc")

@@ -53,7 +53,7 @@ __noinline int next_hop_refresh(context *ctx, const struct packet *p, struct flo
 		return 0;
 
 	struct bpf_fib_lookup fib = {.family = AF_INET, .l4_protocol = p->proto, .ifindex = tap_ifindex};
-	union addr pod = constant(p->ipv6 ? &family6.pod : &family4.pod);
+	union addr pod = constant(&family_of(p->ipv6)->pod);
 	__u64 hop = (__u64)(__u16)now << 48;
 
 	if (p->ipv6) {

@@ -79,17 +79,64 @@ __noinline int nic_in_fragment(struct __sk_buff *skb, const struct packet *p)
 	return err ? drop(skb, DIR_RECEIVE, err) : PASS;
 }
 
+/* All that nic_in_ip leaves: pings, other protocols, first fragments, new flows, changed ports, the pod's own packets. */
+__noinline int nic_in_rare(struct __sk_buff *skb, const struct packet *p)
+{
+	if (!p)
+		return SHOT;
+
+	const volatile struct family *f = family_of(p->ipv6);
+	struct rewrite r = {.src = p->src, .old_port = p->dport, .which = DESTINATION_PORT};
+	__u32 now = clock_now(), side;
+	struct flow_key key;
+	struct flow *flow;
+	int err;
+
+	/* Neighbour discovery and the like */
+	if (p->class == CLASS_ICMP && !icmp_is_query(p->icmp_type, p->ipv6) && !icmp_is_answer(p->icmp_type, p->ipv6))
+		return PASS;
+	key_inward(&key, p);
+	flow = hit_inward(&key, p, now);
+	if (flow) {
+		side = flow->side;
+		r.new_port = flow->port;
+	} else {
+		__u32 resolved = flow_resolve_inward(skb, &key, p->opens, now);
+
+		side = resolved >> 16;
+		r.new_port = resolved;
+		flow = bpf_map_lookup_elem(&flows, &key);
+	}
+	if (flow)
+		flow_touch(flow, DIR_RECEIVE, skb->len, now);
+	fragment_remember(p, side);
+	if (side != SIDE_GUEST) {
+		if (r.new_port == p->dport)
+			return PASS;
+		r.dst = p->dst;
+		err = rewrite_rare(skb, p, &r);
+		return err ? drop(skb, DIR_RECEIVE, err) : PASS;
+	}
+	if (p->ttl <= 1)
+		return reply_error(skb, p, DROP_TTL_EXCEEDED, DIR_RECEIVE);
+	if (!fits(skb, p))
+		return reply_error(skb, p, DROP_TOO_BIG, DIR_RECEIVE);
+	r.dst = constant(&f->guest);
+	r.difference = f->to_guest;
+	r.routed = true;
+	err = rewrite_rare(skb, p, &r);
+	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
+}
+
 static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 {
 	const volatile struct family *f = family_of(ipv6);
-	struct rewrite r = {
-		.dst = constant(&f->guest), .difference = f->to_guest, .which = DESTINATION_PORT, .routed = true};
+	struct rewrite r = {.dst = constant(&f->guest), .difference = f->to_guest, .routed = true};
+	__u32 now = clock_now();
 	struct flow_key key;
 	struct flow *flow;
 	struct packet p;
-	__u32 now = clock_now();
 	int err = parse(skb, &p, ETH_HLEN, ipv6, false);
-	__u8 side;
 
 	if (err)
 		return drop(skb, DIR_RECEIVE, err);
@@ -105,39 +152,15 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 		return nic_in_fragment(skb, &p);
 	if (p.icmp_error)
 		return nic_in_error(skb, &p);
-	/* Neighbour discovery and the like */
-	if (p.class == CLASS_ICMP && !icmp_is_query(p.icmp_type, ipv6) && !icmp_is_answer(p.icmp_type, ipv6))
-		return PASS;
-
+	if (!is_plain(&p) || p.ttl <= 1 || !fits(skb, &p))
+		return nic_in_rare(skb, &p);
+	/* The fast path: a flow that the table knows as the guest's, on the port that is its own. */
 	key_inward(&key, &p);
 	flow = hit_inward(&key, &p, now);
-	if (flow) {
-		side = flow->side;
-		r.new_port = flow->port;
-	} else {
-		__u32 resolved = flow_resolve_inward(skb, &key, p.opens, now);
-
-		side = resolved >> 16;
-		r.new_port = resolved;
-		flow = bpf_map_lookup_elem(&flows, &key);
-	}
-	if (flow)
-		flow_touch(flow, DIR_RECEIVE, skb->len, now);
+	if (!flow || flow->side != SIDE_GUEST || flow->port != p.dport)
+		return nic_in_rare(skb, &p);
+	flow_touch(flow, DIR_RECEIVE, skb->len, now);
 	r.src = p.src;
-	r.old_port = p.dport;
-	fragment_remember(&p, side);
-	if (side != SIDE_GUEST) {
-		if (r.new_port == p.dport)
-			return PASS;
-		r.dst = p.dst;
-		r.difference = r.routed = 0;
-		err = rewrite_rare(skb, &p, &r);
-		return err ? drop(skb, DIR_RECEIVE, err) : PASS;
-	}
-	if (p.ttl <= 1)
-		return reply_error(skb, &p, DROP_TTL_EXCEEDED, DIR_RECEIVE);
-	if (!fits(skb, &p))
-		return reply_error(skb, &p, DROP_TOO_BIG, DIR_RECEIVE);
 	err = rewrite(skb, &p, &r);
 	return err ? drop(skb, DIR_RECEIVE, err) : to_guest(skb);
 }

@@ -5,42 +5,48 @@
  */
 #pragma once
 
-static __always_inline int nic_out_ip(struct __sk_buff *skb, const bool ipv6)
+/* p comes from the pod's address. A function of its own, so that it is verified once for both families. */
+__noinline int nic_out_own(struct __sk_buff *skb, const struct packet *p)
 {
-	const volatile struct family *f = family_of(ipv6);
-	struct rewrite r = {};
+	if (!p)
+		return SHOT;
+
+	struct rewrite r = {.src = p->src, .dst = p->dst, .old_port = p->sport};
 	__u32 now = clock_now();
 	struct flow_key key;
 	struct flow *flow;
-	struct packet p;
 	int wire, err;
 
-	if (parse(skb, &p, ETH_HLEN, ipv6, false) || !addr_equal(&p.src, &f->pod, ipv6))
-		return PASS;
 	/* Answers to pings and ICMP errors follow from what came in; they claim nothing. */
-	if (p.frag == FRAG_LATER || (p.class == CLASS_ICMP && !p.opens))
+	if (p->frag == FRAG_LATER || (p->class == CLASS_ICMP && !p->opens))
 		return PASS;
-	key_outward(&key, &p);
-	flow = hit_outward(&key, &p, SIDE_POD, now);
+	key_outward(&key, p);
+	flow = hit_outward(&key, p, SIDE_POD, now);
 	if (flow) {
 		flow_touch(flow, DIR_TRANSMIT, skb->len, now);
 		return PASS;
 	}
-	wire = p.resets ? flow_wire_port(&key, SIDE_POD, now) :
-			  flow_resolve_outward(&key, SIDE_POD, intent_of(&p), now);
+	wire = p->resets ? flow_wire_port(&key, SIDE_POD, now) :
+			   flow_resolve_outward(&key, SIDE_POD, intent_of(p), now);
 	if (wire < 0)
 		return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (flow)
 		flow_touch(flow, DIR_TRANSMIT, skb->len, now);
-	if (wire == p.sport)
+	if (wire == p->sport)
 		return PASS;
-	r.src = p.src;
-	r.dst = p.dst;
-	r.old_port = p.sport;
 	r.new_port = wire;
-	err = rewrite_rare(skb, &p, &r);
+	err = rewrite_rare(skb, p, &r);
 	return err ? drop(skb, DIR_TRANSMIT, err) : PASS;
+}
+
+static __always_inline int nic_out_ip(struct __sk_buff *skb, const bool ipv6)
+{
+	struct packet p;
+
+	if (parse(skb, &p, ETH_HLEN, ipv6, false) || !addr_equal(&p.src, &family_of(ipv6)->pod, ipv6))
+		return PASS;
+	return nic_out_own(skb, &p);
 }
 
 SEC("tc")

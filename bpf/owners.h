@@ -71,8 +71,11 @@ static __always_inline __u64 owner_aged(__u64 word, __u32 epoch)
 }
 
 /* Returns a set of 1 << enum side. */
-static __always_inline __u32 owners_of(const struct flow_key *key, __u32 now)
+__noinline __u32 owners_of(const struct flow_key *key, __u32 now)
 {
+	if (!key)
+		return 0;
+
 	__u32 bit = owner_slot(key) % OWNER_SLOTS;
 	__u64 *word = owner_word(key), w;
 

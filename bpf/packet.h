@@ -50,6 +50,12 @@ struct packet {
 	bool icmp_error; /* carries the packet that caused it */
 };
 
+/* A whole TCP segment or UDP datagram that opens no connection. */
+static __always_inline bool is_plain(const struct packet *p)
+{
+	return p->class <= CLASS_UDP && !(p->frag | p->opens);
+}
+
 static __always_inline __u8 class_of(__u8 proto, const bool ipv6)
 {
 	if (proto == IPPROTO_TCP)
@@ -69,6 +75,31 @@ static __always_inline bool icmp_is_link_scope(const struct packet *p)
 		p->icmp_type == ICMP6_MLD2_REPORT);
 }
 
+/* Reads an ICMP header. A function of its own, so that it is verified only once. */
+__noinline int parse_icmp(context *ctx, struct packet *p)
+{
+	struct icmp_header *icmp;
+	__u32 off;
+
+	if (!p)
+		return DROP_MALFORMED;
+	off = p->l4;
+	if (off > MAX_HEADERS)
+		return DROP_MALFORMED;
+	icmp = data_of(ctx) + off;
+	if ((void *)(icmp + 1) > end_of(ctx))
+		return DROP_MALFORMED;
+	p->icmp_type = icmp->type;
+	if (icmp_is_query(icmp->type, p->ipv6)) {
+		p->sport = icmp->id;
+		p->opens = true;
+	} else if (icmp_is_answer(icmp->type, p->ipv6)) {
+		p->dport = icmp->id;
+	}
+	p->icmp_error = icmp_is_error(icmp->type, p->ipv6);
+	return DROP_NONE;
+}
+
 /* Reads the transport header at p->l4. Quoted packets (in ICMP errors) may end after 8 bytes. */
 static __always_inline int parse_ports(context *ctx, struct packet *p, const bool quoted)
 {
@@ -80,24 +111,13 @@ static __always_inline int parse_ports(context *ctx, struct packet *p, const boo
 		p->sport = p->dport = bpf_htons(p->proto);
 		return DROP_NONE;
 	}
+	if (p->class == CLASS_ICMP)
+		return parse_icmp(ctx, p);
 	if (off > MAX_HEADERS)
 		return DROP_MALFORMED;
 	l4 = data_of(ctx) + off;
 	if (l4 + 8 > end)
 		return DROP_MALFORMED;
-	if (p->class == CLASS_ICMP) {
-		struct icmp_header *icmp = l4;
-
-		p->icmp_type = icmp->type;
-		if (icmp_is_query(icmp->type, p->ipv6)) {
-			p->sport = icmp->id;
-			p->opens = true;
-		} else if (icmp_is_answer(icmp->type, p->ipv6)) {
-			p->dport = icmp->id;
-		}
-		p->icmp_error = icmp_is_error(icmp->type, p->ipv6);
-		return DROP_NONE;
-	}
 	p->sport = ((struct udphdr *)l4)->source;
 	p->dport = ((struct udphdr *)l4)->dest;
 	p->l4_len = sizeof(struct udphdr);
@@ -106,8 +126,8 @@ static __always_inline int parse_ports(context *ctx, struct packet *p, const boo
 
 		if (l4 + sizeof(*tcp) > end)
 			return DROP_MALFORMED;
-		p->opens = tcp->syn && !tcp->ack;
-		p->accepts = tcp->syn && tcp->ack;
+		p->opens = tcp->syn & !tcp->ack;
+		p->accepts = tcp->syn & tcp->ack;
 		p->resets = tcp->rst;
 		p->l4_len = tcp->doff * 4;
 	}
@@ -117,7 +137,8 @@ static __always_inline int parse_ports(context *ctx, struct packet *p, const boo
 static __always_inline int parse_ipv4(context *ctx, struct packet *p, __u32 off, const bool quoted)
 {
 	struct iphdr *ip = data_of(ctx) + off;
-	__u16 frag, len;
+	__u32 frag, later;
+	__u16 len;
 
 	if ((void *)(ip + 1) > end_of(ctx) || ip->version != 4 || ip->ihl < 5)
 		return DROP_MALFORMED;
@@ -129,11 +150,10 @@ static __always_inline int parse_ipv4(context *ctx, struct packet *p, __u32 off,
 	p->proto = ip->protocol;
 	p->ttl = ip->ttl;
 	p->l4 = off + ip->ihl * 4;
-	frag = bpf_ntohs(ip->frag_off);
-	if (frag & (IP_MF | IP_OFFSET)) {
-		p->frag = frag & IP_OFFSET ? FRAG_LATER : FRAG_FIRST;
-		p->frag_id = ip->id;
-	}
+	frag = bpf_ntohs(ip->frag_off); /* no branches, or the verifier would follow all that comes after each */
+	later = ((frag & IP_OFFSET) + IP_OFFSET) / IP_MF; /* 1 if there is an offset */
+	p->frag = later * FRAG_LATER | (frag / IP_MF & !later) * FRAG_FIRST;
+	p->frag_id = ip->id;
 	/* Options push the transport header beyond what has been pulled. */
 	if (p->l4 > off + sizeof(*ip) && pull(ctx, p->l4 + sizeof(struct tcphdr)))
 		return DROP_MALFORMED;
@@ -200,17 +220,6 @@ static __always_inline int parse_ipv6(context *ctx, struct packet *p, __u32 off,
 	return is_extension(p->proto) ? parse_extensions(ctx, p) : DROP_NONE;
 }
 
-/*
- * Makes the verifier forget what it knows of p, which is different on each way through parse: it would follow all that
- * comes after once for each of them. That is what functions with arguments of their own are to it (global ones); this
- * one costs a call and a return.
- */
-__noinline int forget(struct packet *p)
-{
-	asm volatile("" :: "r"(p) : "memory"); /* or the compiler would see that nothing happens */
-	return 0;
-}
-
 /* Parses the packet whose IP header is at off. Returns DROP_NONE or why it can't be forwarded. */
 static __always_inline int parse(context *ctx, struct packet *p, __u32 off, const bool ipv6,
 				 const bool quoted)
@@ -222,11 +231,7 @@ static __always_inline int parse(context *ctx, struct packet *p, __u32 off, cons
 	if (off > MAX_HEADERS || pull(ctx, off + (ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + sizeof(struct tcphdr)))
 		return DROP_MALFORMED;
 	err = ipv6 ? parse_ipv6(ctx, p, off, quoted) : parse_ipv4(ctx, p, off, quoted);
-	if (!err)
-		err = parse_ports(ctx, p, quoted);
-	forget(p);
-	p->ipv6 = ipv6; /* it was known, and may be */
-	return err;
+	return err ?: parse_ports(ctx, p, quoted);
 }
 
 /* Parses what an ICMP error quotes. */

@@ -15,7 +15,7 @@
 #include "nat.h"
 
 #define QUOTE_MAX 128 /* bytes of the packet that are quoted: RFC 792 asks for its IP header and 8 more */
-#define QUOTE_CHUNK 32
+#define QUOTE_CHUNK 64
 #define REPLIES_MAX 64
 #define REPLY_TTL 64
 
@@ -111,7 +111,7 @@ __noinline int reply_error(struct __sk_buff *skb, const struct packet *p, __u32 
 	__u32 headers = p->ipv6 ? sizeof(struct ipv6_reply) : sizeof(struct ipv4_reply);
 	__u32 quote = skb->len - ETH_HLEN, summed, sum = 0;
 	struct icmp_header icmp = error_header(p, reason);
-	union addr src = constant(direction == DIR_RECEIVE ? &f->pod : &f->gateway);
+	union addr src;
 	struct ethhdr *eth;
 	int partial = -1;
 
@@ -131,6 +131,7 @@ __noinline int reply_error(struct __sk_buff *skb, const struct packet *p, __u32 
 	if (bpf_skb_change_tail(skb, ETH_HLEN + quote, 0) || bpf_skb_adjust_room(skb, headers, BPF_ADJ_ROOM_MAC, 0))
 		return SHOT;
 	sum = sum_quoted(skb, ETH_HLEN + headers, summed, sum_words(&icmp, sizeof(icmp), sum));
+	src = constant(direction == DIR_RECEIVE ? &f->pod : &f->gateway);
 	if (p->ipv6) {
 		struct ipv6_reply h = {.icmp = icmp};
 

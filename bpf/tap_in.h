@@ -42,7 +42,7 @@ static __always_inline int tap_in_arp(struct __sk_buff *skb, __u64 mac)
 		return drop(skb, DIR_TRANSMIT, DROP_MALFORMED);
 	if (!has_ipv4)
 		return drop(skb, DIR_TRANSMIT, DROP_NO_FAMILY);
-	if (mac_of(arp->sender_mac) != mac || (arp->sender && arp->sender != family4.guest.word[0]))
+	if (mac_of(arp->sender_mac) != mac || (arp->sender && arp->sender != families[0].guest.word[0]))
 		return drop(skb, DIR_TRANSMIT, DROP_SPOOFED_ARP);
 	mac_learn(mac);
 	return PASS;
@@ -75,7 +75,7 @@ static __always_inline bool is_unconfigured(const struct packet *p, const bool i
 		return (!p->src.half[0] && !p->src.half[1] && is_group(&p->dst, true)) ||
 		       (is_link_local(&p->src) && link_local_allowed(&p->src) &&
 			(is_link_local(&p->dst) || is_group(&p->dst, true) ||
-			 addr_equal(&p->dst, &family6.gateway, true)));
+			 addr_equal(&p->dst, &families[1].gateway, true)));
 	return !p->src.word[0] && p->dst.word[0] == 0xffffffff && p->class == CLASS_UDP &&
 	       p->dport == bpf_htons(67);
 }

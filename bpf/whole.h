@@ -27,30 +27,36 @@ static __always_inline __u64 sum_stride(const __u64 *word)
 	return sum;
 }
 
-/* Sums up the frame from off to its end into sum; false when it is too long. */
-static __always_inline bool sum_rest(context *ctx, const __u32 off, __u64 *sum)
-{
-	__u64 rest[STRIDE / 8] = {};
-	void *p = data_of(ctx) + off, *end = end_of(ctx);
-	__u32 at = off, left;
-
-	for (int i = 0; i < WHOLE_MAX / STRIDE && p + STRIDE <= end; i++, p += STRIDE, at += STRIDE)
-		*sum += sum_stride(p);
-	left = end - p;
-	if (left >= STRIDE)
-		return false;
-	barrier_var(left); /* the verifier can't follow the difference of two pointers, but a mask */
-	left &= STRIDE - 1;
-	if (left && load_bytes(ctx, at, rest, left))
-		return false;
-	*sum += sum_stride(rest);
-	return true;
-}
-
 static __always_inline __u16 fold_whole(__u64 sum)
 {
 	sum = (__u32)sum + (sum >> 32);
 	return csum_fold((__u32)sum + (sum >> 32));
+}
+
+/*
+ * Adds the frame from off to its end to the sum, and folds it; negative when that is too long. A function of its own: the
+ * verifier follows each step, and so does it for both families at once.
+ */
+__noinline int sum_rest(context *ctx, __u32 off, __u64 sum)
+{
+	__u64 rest[STRIDE / 8] = {};
+	__u32 left;
+	void *p, *end = end_of(ctx);
+
+	if (off > MAX_HEADERS)
+		return -1;
+	p = data_of(ctx) + off;
+	barrier_var(p); /* or it may be computed twice, and only one copy be compared with the end */
+	for (int i = 0; i < WHOLE_MAX / STRIDE && p + STRIDE <= end; i++, p += STRIDE, off += STRIDE)
+		sum += sum_stride(p);
+	left = end - p;
+	if (left >= STRIDE)
+		return -1;
+	barrier_var(left); /* the verifier can't follow the difference of two pointers, but a mask */
+	left &= STRIDE - 1;
+	if (left && load_bytes(ctx, off, rest, left))
+		return -1;
+	return fold_whole(sum + sum_stride(rest));
 }
 
 /* p is a UDP datagram without options before it; len is what its IP header says follows. */
@@ -67,7 +73,5 @@ static __always_inline bool is_whole(context *ctx, const struct packet *p, __be1
 	if (ipv6)
 		for (int i = 1; i < 4; i++)
 			sum += (__u64)p->src.word[i] + p->dst.word[i];
-	if (fold_whole(sum) == has || !sum_rest(ctx, l4, &sum))
-		return false;
-	return fold_whole(sum) == 0xffff;
+	return fold_whole(sum) != has && sum_rest(ctx, l4, sum) == 0xffff;
 }

@@ -80,22 +80,23 @@ func cost(b *testing.B, prog *ebpf.Program, frame []byte) float64 {
 // ones' complement but not skipped.
 func loadIdentity(b *testing.B, local netip.Addr) *masqueradeObjects {
 	a := &Addresses{MTU: 1500}
-	name := masqueradeVarFamily4
+	var families [2]masqueradeFamily
+	f := familyOf(local, local, local, local, netip.PrefixFrom(local, local.BitLen()))
+	f.ToPod, f.ToGuest, f.FromLo, f.ToLo = 0xffff, 0xffff, 0xffff, 0xffff
 	if local.Is4() {
 		a.Pod4, a.Guest4, a.Gateway4 = local, local, DefaultCIDR4.Addr()
 		a.Prefix4 = netip.PrefixFrom(local, 32)
+		families[0] = f
 	} else {
 		a.Pod6, a.Guest6, a.Gateway6 = local, local, DefaultCIDR6.Addr()
 		a.Prefix6 = netip.PrefixFrom(local, 128)
-		name = masqueradeVarFamily6
+		families[1] = f
 	}
 	spec, err := specialise(&constants{Addresses: a, NICIndex: testNIC, TapIndex: testTap + 1, NICMAC: podMAC.String()}, DefaultFlows)
 	if err != nil {
 		b.Fatal(err)
 	}
-	f := familyOf(local, local, local, local, netip.PrefixFrom(local, local.BitLen()))
-	f.ToPod, f.ToGuest, f.FromLo, f.ToLo = 0xffff, 0xffff, 0xffff, 0xffff
-	if err := spec.Variables[name].Set(f); err != nil {
+	if err := spec.Variables[masqueradeVarFamilies].Set(families); err != nil {
 		b.Fatal(err)
 	}
 	objs := testLoadSpec(b, spec)

@@ -29,8 +29,7 @@ const (
 	fastpathProgTapirXdpNic = "tapir_xdp_nic"
 	fastpathProgTapirXdpTap = "tapir_xdp_tap"
 	fastpathVarEpochShift   = "epoch_shift"
-	fastpathVarFamily4      = "family4"
-	fastpathVarFamily6      = "family6"
+	fastpathVarFamilies     = "families"
 	fastpathVarHasIpv4      = "has_ipv4"
 	fastpathVarHasIpv6      = "has_ipv6"
 	fastpathVarNicIfindex   = "nic_ifindex"
@@ -108,8 +107,7 @@ type fastpathMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type fastpathVariableSpecs struct {
 	EpochShift   *ebpf.VariableSpec `ebpf:"epoch_shift"`
-	Family4      *ebpf.VariableSpec `ebpf:"family4"`
-	Family6      *ebpf.VariableSpec `ebpf:"family6"`
+	Families     *ebpf.VariableSpec `ebpf:"families"`
 	HasIpv4      *ebpf.VariableSpec `ebpf:"has_ipv4"`
 	HasIpv6      *ebpf.VariableSpec `ebpf:"has_ipv6"`
 	NicIfindex   *ebpf.VariableSpec `ebpf:"nic_ifindex"`
@@ -172,8 +170,7 @@ func (m *fastpathMaps) Close() error {
 // It can be passed to loadFastpathObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fastpathVariables struct {
 	EpochShift   *ebpf.Variable `ebpf:"epoch_shift"`
-	Family4      *ebpf.Variable `ebpf:"family4"`
-	Family6      *ebpf.Variable `ebpf:"family6"`
+	Families     *ebpf.Variable `ebpf:"families"`
 	HasIpv4      *ebpf.Variable `ebpf:"has_ipv4"`
 	HasIpv6      *ebpf.Variable `ebpf:"has_ipv6"`
 	NicIfindex   *ebpf.Variable `ebpf:"nic_ifindex"`

@@ -84,6 +84,13 @@ func (c *constants) set(source func() (*ebpf.CollectionSpec, error), flows int) 
 		return nil, fmt.Errorf("reading the pod NIC's MAC: %w", err)
 	}
 	a := c.Addresses
+	var families [2]masqueradeFamily
+	if a.Pod4.IsValid() {
+		families[0] = familyOf(a.Guest4, a.Pod4, a.Gateway4, loopback4, a.Prefix4)
+	}
+	if a.Pod6.IsValid() {
+		families[1] = familyOf(a.Guest6, a.Pod6, a.Gateway6, netip.IPv6Loopback(), a.Prefix6)
+	}
 	vars := map[string]any{
 		masqueradeVarTapIfindex:   uint32(c.TapIndex),
 		masqueradeVarNicIfindex:   uint32(c.NICIndex),
@@ -94,12 +101,7 @@ func (c *constants) set(source func() (*ebpf.CollectionSpec, error), flows int) 
 		masqueradeVarEpochShift:   epochShifts(unit),
 		masqueradeVarHasIpv4:      a.Pod4.IsValid(),
 		masqueradeVarHasIpv6:      a.Pod6.IsValid(),
-	}
-	if a.Pod4.IsValid() {
-		vars[masqueradeVarFamily4] = familyOf(a.Guest4, a.Pod4, a.Gateway4, loopback4, a.Prefix4)
-	}
-	if a.Pod6.IsValid() {
-		vars[masqueradeVarFamily6] = familyOf(a.Guest6, a.Pod6, a.Gateway6, netip.IPv6Loopback(), a.Prefix6)
+		masqueradeVarFamilies:     families,
 	}
 	for name, value := range vars {
 		if err := spec.Variables[name].Set(value); err != nil {

@@ -182,8 +182,7 @@ const (
 	masqueradeProgTapirNicOut   = "tapir_nic_out"
 	masqueradeProgTapirTapIn    = "tapir_tap_in"
 	masqueradeVarEpochShift     = "epoch_shift"
-	masqueradeVarFamily4        = "family4"
-	masqueradeVarFamily6        = "family6"
+	masqueradeVarFamilies       = "families"
 	masqueradeVarHasIpv4        = "has_ipv4"
 	masqueradeVarHasIpv6        = "has_ipv6"
 	masqueradeVarKeepDirection  = "keep_direction"
@@ -268,8 +267,7 @@ type masqueradeMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type masqueradeVariableSpecs struct {
 	EpochShift     *ebpf.VariableSpec `ebpf:"epoch_shift"`
-	Family4        *ebpf.VariableSpec `ebpf:"family4"`
-	Family6        *ebpf.VariableSpec `ebpf:"family6"`
+	Families       *ebpf.VariableSpec `ebpf:"families"`
 	HasIpv4        *ebpf.VariableSpec `ebpf:"has_ipv4"`
 	HasIpv6        *ebpf.VariableSpec `ebpf:"has_ipv6"`
 	KeepDirection  *ebpf.VariableSpec `ebpf:"keep_direction"`
@@ -336,8 +334,7 @@ func (m *masqueradeMaps) Close() error {
 // It can be passed to loadMasqueradeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type masqueradeVariables struct {
 	EpochShift     *ebpf.Variable `ebpf:"epoch_shift"`
-	Family4        *ebpf.Variable `ebpf:"family4"`
-	Family6        *ebpf.Variable `ebpf:"family6"`
+	Families       *ebpf.Variable `ebpf:"families"`
 	HasIpv4        *ebpf.Variable `ebpf:"has_ipv4"`
 	HasIpv6        *ebpf.Variable `ebpf:"has_ipv6"`
 	KeepDirection  *ebpf.Variable `ebpf:"keep_direction"`
