@@ -28,7 +28,8 @@
 // # What is left behind
 //
 // A pod that went while the agent was away took its taps with its namespace. Pins and records are swept when the agent starts,
-// every minute, and at each attach.
+// every minute, and at each attach. At the same time, each minute, what somebody has taken from a datapath is brought back, and
+// the XDP way out follows what the node's end of the veth takes (datapath.Repair).
 //
 // # The API server away
 //

@@ -13,10 +13,11 @@ import (
 	"github.com/tapir-vm/tapir/pkg/datapath"
 )
 
-// sweepInterval is how long pins of a pod that has gone may stay. They hold a few MiB of maps and harm nobody.
+// sweepInterval is how long pins of a pod that has gone may stay, which hold a few MiB of maps and harm nobody, and how long
+// a datapath may stay broken that somebody has meddled with.
 const sweepInterval = time.Minute
 
-// Sweeper removes datapaths of pods that have gone. That it can is also what shows that the agent may do its work here at all.
+// Sweeper removes datapaths of pods that have gone, and repairs those that somebody has meddled with. That it can is also what shows that the agent may do its work here at all.
 type Sweeper struct {
 	log *slog.Logger
 
@@ -39,6 +40,13 @@ func (s *Sweeper) Start(ctx context.Context) error {
 		}
 		if err != nil {
 			s.log.Warn("datapaths whose pods are gone can't be removed", "error", err)
+		}
+		repaired, err := datapath.Repair()
+		for _, key := range repaired {
+			s.log.Info("a datapath that somebody had changed is repaired", "key", key)
+		}
+		if err != nil {
+			s.log.Warn("datapaths can't be repaired", "error", err)
 		}
 		select {
 		case <-tick.C:
