@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kubevirt "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -180,6 +181,12 @@ func (c *testCluster) testInvalid(t *testing.T) {
 		vm.Namespace, vm.Name = "default", "invalid"
 		refused(t, c.admin.Create(t.Context(), vm), test.want)
 	}
+	undecodable := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(`{apiVersion: kubevirt.io/v1, kind: VirtualMachineInstance, metadata: {name: invalid, namespace: default},
+		spec: {domain: {memory: {guest: many}, devices: {}}}}`), undecodable); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, c.admin.Create(t.Context(), undecodable), "spec.domain.memory.guest: Invalid value")
 	migration := &kubevirt.VirtualMachineInstanceMigration{}
 	migration.Namespace, migration.Name, migration.Spec.VMIName = "default", "a", "a"
 	refused(t, c.admin.Create(t.Context(), migration), "live migration is not supported yet")

@@ -148,8 +148,8 @@ func watchAddresses(mgr ctrl.Manager, own cache.Cache, macs *reservations) error
 func serve(mgr ctrl.Manager, server webhook.Server, o *Options, direct client.Client, macs *reservations) error {
 	s := scheme()
 	j := &judge{options: o, client: direct}
-	server.Register(PathMutateMachine, admission.WithDefaulter(s, &machines{o, macs}))
-	server.Register(PathMutateInstance, admission.WithDefaulter(s, &instances{o, macs}))
+	server.Register(PathMutateMachine, decodable(admission.WithDefaulter(s, &machines{o, macs})))
+	server.Register(PathMutateInstance, decodable(admission.WithDefaulter(s, &instances{o, macs})))
 	server.Register(PathValidateMachine, admission.WithValidator(s, machineValidator{j}))
 	server.Register(PathValidateInstance, admission.WithValidator(s, instanceValidator{j}))
 	server.Register(PathValidateMigration, admission.WithValidator(s, migrationValidator{}))

@@ -85,7 +85,7 @@ func TestRefuseKubeVirt(t *testing.T) {
 			}},
 		},
 	}}})
-	if err := refuseKubeVirt(config); !errors.Is(err, ErrKubeVirt) {
+	if err := refuseKubeVirt(t.Context(), config); !errors.Is(err, ErrKubeVirt) {
 		t.Errorf("got %v, want ErrKubeVirt", err)
 	}
 }

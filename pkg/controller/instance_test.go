@@ -239,15 +239,15 @@ func testEnds(t *testing.T, c *cluster) {
 		},
 		"QEMU is killed": {
 			status: corev1.PodStatus{Phase: corev1.PodFailed, ContainerStatuses: terminated(handover.Container, 1, `{"failed":true,"message":"QEMU was ended by signal 9"}`)},
-			phase:  kubevirt.Failed, reason: "Error", words: "compute: QEMU was ended by signal 9",
+			phase:  kubevirt.Failed, reason: "PodEnded", words: "compute: QEMU was ended by signal 9",
 		},
 		"launcher is killed": {
 			status: corev1.PodStatus{Phase: corev1.PodFailed, ContainerStatuses: terminated(handover.Container, 137, "")},
-			phase:  kubevirt.Failed, reason: "Error", words: "exit code 137",
+			phase:  kubevirt.Failed, reason: "PodEnded", words: "killed by signal 9",
 		},
 		"image without a disk": {
 			status: corev1.PodStatus{Phase: corev1.PodFailed, InitContainerStatuses: terminated("disk-root", 1, "found no disk under /disk")},
-			phase:  kubevirt.Failed, reason: "Error", words: "disk-root: found no disk under /disk",
+			phase:  kubevirt.Failed, reason: "PodEnded", words: "disk-root: found no disk under /disk",
 		},
 		"eviction": {
 			status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "The node was low on resource: memory."},

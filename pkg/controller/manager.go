@@ -22,7 +22,7 @@ import (
 func NewManager(ctx context.Context, config *rest.Config, settings pod.Settings, options ctrl.Options) (ctrl.Manager, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // the API server shares itself out (API Priority and Fairness); a limit here only makes starts slow
-	if err := refuseKubeVirt(config); err != nil {
+	if err := refuseKubeVirt(ctx, config); err != nil {
 		return nil, err
 	}
 	options.Scheme, options.Cache = scheme(), Cache()

@@ -3,13 +3,8 @@
 package e2e
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/tapir-vm/tapir/pkg/handover"
@@ -59,7 +54,7 @@ func TestImagesBootAGuest(t *testing.T) {
 	s.apply(fmt.Sprintf(bootPod, image(t, "tapir-launcher"), list(handover.HelperCommand()), handover.HelperDir,
 		list(handover.DiskCommand("root", "")), handover.DisksDir, list(qemu)))
 	s.wait("pod/guest", "condition=Ready")
-	s.waitForLog("guest", "TAPIR-GUEST ready")
+	s.follow("TAPIR-GUEST ready", "logs", "--follow", "guest")
 }
 
 // list is YAML's.
@@ -69,31 +64,4 @@ func list(words []string) string {
 		panic(err) // strings
 	}
 	return string(text)
-}
-
-// waitForLog follows a pod's log up to a line that has the given words.
-func (s *space) waitForLog(pod, words string) {
-	s.Helper()
-	ctx, cancel := context.WithTimeout(session, limit)
-	defer cancel()
-	config := cluster.Config()
-	cmd := exec.CommandContext(ctx, filepath.Join(config.Programs(), "kubectl"), "--kubeconfig="+config.Kubeconfig(),
-		"--namespace="+s.name, "logs", "--follow", pod)
-	log, err := cmd.StdoutPipe()
-	if err != nil {
-		s.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		s.Fatal(err)
-	}
-	defer cmd.Wait() // killed
-	defer cancel()
-	var seen []string
-	for lines := bufio.NewScanner(log); lines.Scan(); {
-		if strings.Contains(lines.Text(), words) {
-			return
-		}
-		seen = append(seen, lines.Text())
-	}
-	s.Fatalf("the log of %s ends without %q:\n%s", pod, words, strings.Join(seen, "\n"))
 }

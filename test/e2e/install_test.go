@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"testing"
 )
 
 const tapirNamespace = "tapir-system"
@@ -25,22 +24,4 @@ func install(ctx context.Context) error {
 		return fmt.Errorf("install Tapir: %w\n%s", err, pods)
 	}
 	return nil
-}
-
-// The API server must reach the webhooks: a field that isn't supported is refused with its path, whatever the manifest's kind.
-func TestAdmission(t *testing.T) {
-	s := newSpace(t, "restricted")
-	const instance = `
-apiVersion: kubevirt.io/v1
-kind: VirtualMachineInstance
-metadata: {name: gpu}
-spec:
-  domain:
-    memory: {guest: 128Mi}
-    devices: {gpus: [{name: gpu, deviceName: example.com/gpu}]}
-`
-	_, err := s.tryWith(instance, "apply", "--filename=-")
-	if err == nil || !strings.Contains(err.Error(), "spec.domain.devices.gpus") {
-		t.Errorf("a GPU: %v", err)
-	}
 }

@@ -3,7 +3,10 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -21,7 +24,8 @@ type space struct {
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// newSpace makes a namespace in which pods must keep to a Pod Security Standard: "restricted" as those of VMs do, or less.
+// newSpace makes a namespace in which pods must keep to a Pod Security Standard: "restricted" as those of VMs do, or less. That it
+// can be removed with all that is in it is looked at when all tests have ended.
 func newSpace(t *testing.T, standard string) *space {
 	t.Helper()
 	s := &space{t, notInNames.ReplaceAllString(strings.ToLower(t.Name()), "-")}
@@ -30,7 +34,7 @@ func newSpace(t *testing.T, standard string) *space {
 		if t.Failed() {
 			s.describe()
 		}
-		if _, err := s.try("delete", "namespace", s.name); err != nil {
+		if _, err := s.try("delete", "namespace", "--wait=false", s.name); err != nil {
 			t.Error(err)
 		}
 	})
@@ -77,4 +81,32 @@ func (s *space) apply(manifest string) {
 func (s *space) wait(object, what string) {
 	s.Helper()
 	s.kubectl("wait", "--for="+what, "--timeout="+limit.String(), object)
+}
+
+// follow runs a command of kubectl that goes on telling, up to the first line with the given words, which it returns.
+func (s *space) follow(words string, arguments ...string) string {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(session, limit)
+	defer cancel()
+	config := cluster.Config()
+	cmd := exec.CommandContext(ctx, filepath.Join(config.Programs(), "kubectl"),
+		append([]string{"--kubeconfig=" + config.Kubeconfig(), "--namespace=" + s.name}, arguments...)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		s.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.Fatal(err)
+	}
+	defer cmd.Wait() // killed
+	defer cancel()
+	var seen []string
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if strings.Contains(lines.Text(), words) {
+			return lines.Text()
+		}
+		seen = append(seen, lines.Text())
+	}
+	s.Fatalf("kubectl %s has no line with %q:\n%s", strings.Join(arguments, " "), words, strings.Join(seen, "\n"))
+	return ""
 }

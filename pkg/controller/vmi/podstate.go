@@ -76,9 +76,31 @@ func failure(launcher *corev1.Pod) (reason, message string) {
 		if t == nil || t.ExitCode == 0 {
 			continue
 		}
-		return cmp.Or(t.Reason, ReasonPodEnded), fmt.Sprintf("%s: %s", c.Name, cmp.Or(exitMessage(t.Message), fmt.Sprintf("exit code %d", t.ExitCode)))
+		reason, message = t.Reason, exitMessage(t.Message)
+		if reason == "" || reason == anyFailure {
+			reason = ReasonPodEnded
+		}
+		if how := exitCode(t.ExitCode); message == "" {
+			message = how
+		} else if t.ExitCode > signalled {
+			message = how + "; its last words: " + message // what it was at, which isn't why it ended
+		}
+		return reason, c.Name + ": " + message
 	}
 	return ReasonPodEnded, cmp.Or(s.Message, "the machine's pod has failed")
+}
+
+// anyFailure is the kubelet's reason for a container that has failed in no way that it has a word for.
+const anyFailure = "Error"
+
+// signalled is what a runtime adds to the number of the signal that has killed a container, and calls that its exit code.
+const signalled = 128
+
+func exitCode(code int32) string {
+	if code > signalled {
+		return fmt.Sprintf("killed by signal %d", code-signalled)
+	}
+	return fmt.Sprintf("exit code %d", code)
 }
 
 // maxMessage keeps conditions readable: a termination message may be a page of log.
