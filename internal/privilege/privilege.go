@@ -54,5 +54,9 @@ func Keep(capabilities ...uintptr) error {
 	if err := unix.Capset(&header, &data[0]); err != nil {
 		return fmt.Errorf("drop inheritable capabilities: %w", err)
 	}
-	return fmt.Errorf("start again with fewer capabilities: %w", unix.Exec("/proc/self/exe", os.Args, os.Environ()))
+	self, err := os.Executable() // by its path, so that it keeps its name
+	if err != nil {
+		return fmt.Errorf("start again with fewer capabilities: %w", err)
+	}
+	return fmt.Errorf("start again with fewer capabilities: %w", unix.Exec(self, os.Args, os.Environ()))
 }

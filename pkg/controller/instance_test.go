@@ -239,7 +239,7 @@ func testEnds(t *testing.T, c *cluster) {
 		},
 		"QEMU is killed": {
 			status: corev1.PodStatus{Phase: corev1.PodFailed, ContainerStatuses: terminated(handover.Container, 1, `{"failed":true,"message":"QEMU was ended by signal 9"}`)},
-			phase:  kubevirt.Failed, reason: "PodEnded", words: "compute: QEMU was ended by signal 9",
+			phase:  kubevirt.Failed, reason: "Failed", words: "QEMU was ended by signal 9",
 		},
 		"launcher is killed": {
 			status: corev1.PodStatus{Phase: corev1.PodFailed, ContainerStatuses: terminated(handover.Container, 137, "")},

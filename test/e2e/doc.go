@@ -4,5 +4,6 @@
 // given examples/cluster, and looked at through kubectl. `make e2e` builds what the tests need.
 //
 // All tests share one cluster of two nodes. Each has a namespace of its own, which is removed with all that is in it when the
-// test ends; of one that fails, objects and events are printed first.
+// test ends; of one that fails, objects and events are printed first. TestOutages comes first and alone, for it takes the cluster
+// apart; all others then run side by side. When all have ended, neither cluster nor nodes may have anything left of their machines.
 package e2e

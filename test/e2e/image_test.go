@@ -44,6 +44,7 @@ spec:
 // The launcher's image has all that QEMU needs to boot a disk, its helper copies one out of an image without a shell, and both do
 // so under the strictest Pod Security Standard.
 func TestImagesBootAGuest(t *testing.T) {
+	t.Parallel()
 	s := newSpace(t, "restricted")
 	disk := handover.ContainerDisk("root")
 	qemu := []string{

@@ -24,6 +24,7 @@ func (s *space) killOn(n *lab.Node, pid string) {
 
 // A machine whose launcher or QEMU is killed has failed, and says so.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	for program, w := range map[string]why{
 		"tapir-launcher":  {"Failed", "Synchronized", "PodEnded", "killed by signal 9"},
 		"qemu-system-x86": {"Failed", "Synchronized", "Failed", "killed"},

@@ -16,6 +16,7 @@ const poweroff = `    printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\
 
 // A machine with its own disk, declared ports, probes and a Secret, through all that a user does to it.
 func TestLifecycle(t *testing.T) {
+	t.Parallel()
 	s := newSpace(t, "restricted")
 	s.diskVolume(cluster.Nodes()[0], "full")
 	manifest, err := os.ReadFile("../../examples/cluster/full.yaml")

@@ -51,7 +51,7 @@ func run(m *testing.M) (code int) {
 		return 1
 	}
 	// Waiting takes no processor: more tests may wait at a time than there are.
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", "6"); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}

@@ -9,6 +9,7 @@ import (
 
 // The first machine of a user: examples/cluster/vm.yaml, applied as it is.
 func TestFirstMachine(t *testing.T) {
+	t.Parallel()
 	s := newSpace(t, "restricted")
 	s.kubectl("apply", "--filename=../../examples/cluster/vm.yaml")
 	pods := s.startClients()

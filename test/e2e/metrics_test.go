@@ -21,6 +21,7 @@ const prometheusPort = "9090"
 
 // A Prometheus in the cluster scrapes the agents and knows how much a guest has received.
 func TestPrometheus(t *testing.T) {
+	t.Parallel()
 	s := newSpace(t, "restricted")
 	s.kubectl("apply", "--filename=../../examples/cluster/vm.yaml")
 	s.fetch(s.startClients()[0], s.field("service/fedora-0", ".spec.clusterIP")[0], "/hello.txt")

@@ -9,6 +9,7 @@ import (
 
 // A machine waits for what it lacks, says so, and goes on by itself when it is there.
 func TestMissing(t *testing.T) {
+	t.Parallel()
 	t.Run("secret", func(t *testing.T) {
 		t.Parallel()
 		s := newSpace(t, "restricted")
@@ -29,8 +30,7 @@ func TestMissing(t *testing.T) {
 		s.explains("demo", why{"Pending", "Synchronized", "FailedPvcNotFound", "persistent volume claim demo doesn't exist"})
 		s.wait("vm/demo", "jsonpath={.status.printableStatus}=ErrorPvcNotFound")
 		s.diskVolume(cluster.Nodes()[1], "demo")
-		s.apply("{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: demo}, spec: {accessModes: [ReadWriteOnce], " +
-			"storageClassName: '', resources: {requests: {storage: 64Mi}}}}")
+		s.apply(claim)
 		s.waitForPhase("demo", "Running")
 		s.wait("vm/demo", "jsonpath={.status.printableStatus}=Running")
 	})
@@ -49,6 +49,13 @@ func TestMissing(t *testing.T) {
 	})
 }
 
+const claim = `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: demo}
+spec: {accessModes: [ReadWriteOnce], storageClassName: '', resources: {requests: {storage: 64Mi}}}
+`
+
 const machineOfClaim = `
 apiVersion: kubevirt.io/v1
 kind: VirtualMachine
@@ -66,6 +73,7 @@ spec:
 
 // A machine that is deleted goes, wherever it has come to.
 func TestDeleteWhileStarting(t *testing.T) {
+	t.Parallel()
 	for _, phase := range []string{"Made", "Pending", "Scheduling", "Scheduled", "Running"} {
 		t.Run("when "+strings.ToLower(phase), func(t *testing.T) {
 			t.Parallel()

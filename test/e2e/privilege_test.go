@@ -10,6 +10,7 @@ import (
 
 // What a guest that has broken out of its QEMU would have: nothing. The launcher's image has no shell, so the node looks.
 func TestLauncherHasNoPrivilege(t *testing.T) {
+	t.Parallel()
 	s := newSpace(t, "restricted")
 	s.kubectl("apply", "--filename=../../examples/cluster/vm.yaml")
 	s.wait("vmi/fedora-0", "jsonpath={.status.phase}=Running")

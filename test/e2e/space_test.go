@@ -77,6 +77,20 @@ func (s *space) apply(manifest string) {
 	}
 }
 
+// insist applies a manifest again and again until it is taken: the API server may still ask a replica of the webhooks that is gone.
+func (s *space) insist(manifest string, arguments ...string) {
+	s.Helper()
+	for deadline := time.Now().Add(limit); ; {
+		_, err := s.tryWith(manifest, append([]string{"apply", "--filename=-"}, arguments...)...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.Fatal(err)
+		}
+	}
+}
+
 // wait is kubectl's: for "condition=Ready", for example, of an object. It watches.
 func (s *space) wait(object, what string) {
 	s.Helper()

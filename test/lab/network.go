@@ -146,3 +146,32 @@ func set(setting, value string) error {
 	}
 	return nil
 }
+
+// Unplug pulls the node's cable out of the switch: what runs on it runs on, and nobody hears of it until [Node.Replug].
+func (n *Node) Unplug() error { return n.setPort(netlink.LinkSetDown) }
+
+// Replug puts it back.
+func (n *Node) Replug() error { return n.setPort(netlink.LinkSetUp) }
+
+// removePort removes the cable of a node that is off. The kernel does so too, some time after the node's last process has ended: too
+// late for one that is switched on again at once.
+func (n *Node) removePort() error {
+	err := n.setPort(netlink.LinkDel)
+	if _, gone := errors.AsType[netlink.LinkNotFoundError](err); gone {
+		return nil
+	}
+	return err
+}
+
+func (n *Node) setPort(set func(netlink.Link) error) error {
+	return n.lab.thread.do(func() error {
+		port, err := netlink.LinkByName(n.name)
+		if err == nil {
+			err = set(port)
+		}
+		if err != nil {
+			return fmt.Errorf("set the port of %s: %w", n.name, err)
+		}
+		return nil
+	})
+}

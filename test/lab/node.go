@@ -71,7 +71,7 @@ func (n *Node) PowerOff() error {
 		return killErr
 	}
 	n.process = nil
-	return errors.Join(err, detachLoops(loops), removeCgroups(n.name))
+	return errors.Join(err, n.removePort(), detachLoops(loops), removeCgroups(n.name))
 }
 
 // Command is a command that runs on the node, which must be on.

@@ -40,6 +40,7 @@ const (
 	ReasonErrImagePull     = "ErrImagePull"            // Synchronized: the kubelet's
 	ReasonImagePullBackOff = "ImagePullBackOff"        // Synchronized: the kubelet's
 	ReasonFailedMount      = "FailedMount"             // Synchronized: a Secret or ConfigMap isn't there, or a volume
+	ReasonFailed           = "Failed"                  // Synchronized: the launcher has said why
 	ReasonPodEnded         = "PodEnded"                // Synchronized: before, or without, the machine's own end
 	ReasonProvisioning     = "Provisioning"            // Provisioning: a claim is being filled
 	ReasonDataVolumeError  = "DataVolumeError"         // Provisioning: filling it has failed

@@ -76,42 +76,58 @@ func failure(launcher *corev1.Pod) (reason, message string) {
 		if t == nil || t.ExitCode == 0 {
 			continue
 		}
-		reason, message = t.Reason, exitMessage(t.Message)
-		if reason == "" || reason == anyFailure {
-			reason = ReasonPodEnded
+		if word, ok := lastWord(t.Message); ok {
+			return ReasonFailed, word // as the agent says, if it hears it first
 		}
-		if how := exitCode(t.ExitCode); message == "" {
+		how, knew := ending(t)
+		if message = shortened(t.Message); message == "" {
 			message = how
-		} else if t.ExitCode > signalled {
-			message = how + "; its last words: " + message // what it was at, which isn't why it ended
+		} else if !knew {
+			message = how + "; its last words: " + message
+		}
+		if reason = t.Reason; reason == "" || vague[reason] {
+			reason = ReasonPodEnded
 		}
 		return reason, c.Name + ": " + message
 	}
 	return ReasonPodEnded, cmp.Or(s.Message, "the machine's pod has failed")
 }
 
-// anyFailure is the kubelet's reason for a container that has failed in no way that it has a word for.
-const anyFailure = "Error"
+// vague are reasons for the end of a container by which runtimes and kubelet mean that they don't know more.
+var vague = map[string]bool{"Error": true, "Unknown": true, "ContainerStatusUnknown": true}
 
-// signalled is what a runtime adds to the number of the signal that has killed a container, and calls that its exit code.
-const signalled = 128
+// Exit codes that a container which was killed by a signal has, from which on they count (bash(1), "EXIT STATUS"), and up to which.
+const (
+	noSignal   = 128
+	lastSignal = noSignal + 64
+)
 
-func exitCode(code int32) string {
-	if code > signalled {
-		return fmt.Sprintf("killed by signal %d", code-signalled)
+// ending says how a container has ended, and whether what it has written last may say why: one that was killed didn't know.
+func ending(t *corev1.ContainerStateTerminated) (how string, knew bool) {
+	switch code := t.ExitCode; {
+	case t.Reason == "Unknown", t.Reason == "ContainerStatusUnknown":
+		return "nobody has seen its end, as when the node loses its power", false
+	case code > noSignal && code <= lastSignal:
+		return fmt.Sprintf("killed by signal %d", code-noSignal), false
+	default:
+		return fmt.Sprintf("exit code %d", code), true
 	}
-	return fmt.Sprintf("exit code %d", code)
 }
 
-// maxMessage keeps conditions readable: a termination message may be a page of log.
+// maxMessage keeps conditions readable, in bytes.
 const maxMessage = 1024
 
-// exitMessage is the text of a termination message, which is the launcher's handover.Exit, or anything.
-func exitMessage(text string) string {
+// lastWord is why a launcher says that its machine has ended, in its termination message: handover.Exit.
+func lastWord(text string) (string, bool) {
 	var exit handover.Exit
-	if json.Unmarshal([]byte(text), &exit) == nil && exit.Message != "" {
-		text = exit.Message
+	if json.Unmarshal([]byte(text), &exit) != nil || exit.Message == "" {
+		return "", false
 	}
+	return shortened(exit.Message), true
+}
+
+// shortened is the end of a text, which may be a page of log.
+func shortened(text string) string {
 	text = strings.TrimSpace(text)
 	if len(text) > maxMessage {
 		text = "…" + strings.ToValidUTF8(text[len(text)-maxMessage:], "")

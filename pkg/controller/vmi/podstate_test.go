@@ -9,16 +9,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestExitMessage: what a launcher says last is its handover.Exit, or whatever somebody has made of it.
-func TestExitMessage(t *testing.T) {
+// TestShortened: what is kept of a log is its end.
+func TestShortened(t *testing.T) {
 	for in, want := range map[string]string{
-		`{"failed":true,"message":"QEMU was ended by signal 9"}`: "QEMU was ended by signal 9",
-		`{"failed":true}`:               `{"failed":true}`,
 		"panic: no\n":                   "panic: no",
 		"":                              "",
 		strings.Repeat("é", maxMessage): "…" + strings.Repeat("é", maxMessage/2),
 	} {
-		if got := exitMessage(in); got != want {
+		if got := shortened(in); got != want {
 			t.Errorf("%.40q: got %.40q, want %.40q", in, got, want)
 		}
 	}
@@ -30,10 +28,14 @@ func TestFailure(t *testing.T) {
 		ended           corev1.ContainerStateTerminated
 		reason, message string
 	}{
-		"says why":                {corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 1, Message: "no disk"}, "PodEnded", "compute: no disk"},
-		"doesn't":                 {corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 2}, "PodEnded", "compute: exit code 2"},
-		"killed":                  {corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 137, Message: "started"}, "PodEnded", "compute: killed by signal 9; its last words: started"},
-		"killed, with no log":     {corev1.ContainerStateTerminated{ExitCode: 143}, "PodEnded", "compute: killed by signal 15"},
+		"says why":             {corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 1, Message: "no disk"}, "PodEnded", "compute: no disk"},
+		"says it in our words": {corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 1, Message: `{"failed":true,"message":"QEMU was ended by signal 9"}`}, "Failed", "QEMU was ended by signal 9"},
+		"says nothing of it":   {corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 1, Message: `{"failed":true}`}, "PodEnded", `compute: {"failed":true}`},
+		"doesn't":              {corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 2}, "PodEnded", "compute: exit code 2"},
+		"killed":               {corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 137, Message: "started"}, "PodEnded", "compute: killed by signal 9; its last words: started"},
+		"killed, with no log":  {corev1.ContainerStateTerminated{ExitCode: 143}, "PodEnded", "compute: killed by signal 15"},
+		"its node lost its power": {corev1.ContainerStateTerminated{Reason: "Unknown", ExitCode: 255, Message: "started"}, "PodEnded",
+			"compute: nobody has seen its end, as when the node loses its power; its last words: started"},
 		"killed for its own good": {corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}, "OOMKilled", "compute: killed by signal 9"},
 	} {
 		t.Run(name, func(t *testing.T) {
