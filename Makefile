@@ -33,7 +33,7 @@ lint: ## gofmt, go vet, staticcheck, shellcheck, licence headers
 		[[ -z $$files ]] || { echo "no SPDX line in: $$files"; exit 1; }
 
 bench: build guest ## measure Tapir beside other datapaths, keep the results in bench/results (root; an idle machine; 30 minutes)
-	@hack/deps.sh bench
+	@hack/deps.sh run bench
 	bin/tapir bench --results bench/results
 
 bench-check: build ## measure in 2 minutes and hold the ratios to their thresholds (root; an idle machine)
