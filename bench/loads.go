@@ -28,6 +28,7 @@ const (
 func Quick() []Entry {
 	entries := []Entry{
 		{udpRate{in, 1, 0}, pick("kubevirt-masquerade", "mirred", "tapir-tc", "tapir-xdp")},
+		{udpSKB{}, pick("kubevirt-masquerade", "mirred", "tapir-tc")},
 		{udpRate{out, 1, 0}, pick("kubevirt-masquerade", "mirred", "tapir-tc", "tapir-peer")},
 	}
 	for _, l := range []Load{
