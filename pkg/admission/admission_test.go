@@ -218,7 +218,14 @@ func (c *testCluster) testInstanceUpdates(t *testing.T) {
 		return nil
 	})
 	refused(t, patch(c.admin, func(v *kubevirt.VirtualMachineInstance) { v.Spec.Hostname = "other" }), "never changes")
-	refused(t, patch(c.as(t, "controller"), func(v *kubevirt.VirtualMachineInstance) { v.Spec.Hostname = "other" }), "never changes")
+	refused(t, patch(c.as(t, "agent"), func(v *kubevirt.VirtualMachineInstance) { v.Spec.Hostname = "other" }), "never changes")
+	down := func(v *kubevirt.VirtualMachineInstance) {
+		v.Spec.Domain.Devices.Interfaces[0].State = kubevirt.InterfaceStateLinkDown
+	}
+	refused(t, patch(c.admin, down), "never changes")
+	if err := patch(c.as(t, "controller"), down); err != nil {
+		t.Errorf("the controller changes a link: %v", err)
+	}
 	refused(t, patch(c.admin, status), "written by Tapir only")
 	refused(t, patch(c.admin, func(v *kubevirt.VirtualMachineInstance) { v.Labels = map[string]string{kubevirt.NodeNameLabel: "a"} }), "Tapir's own")
 	if err := patch(c.admin, func(v *kubevirt.VirtualMachineInstance) { v.Labels = map[string]string{"mine": "a"} }); err != nil {

@@ -40,6 +40,7 @@ func TestControllers(t *testing.T) {
 		"RerunOnFailure":  testRerunOnFailure,
 		"PausedStart":     testPausedStart,
 		"RestartRequired": testRestartRequired,
+		"Links":           testLinks,
 		"Orphan":          testOrphan,
 		"NameTaken":       testNameTaken,
 		"TwoControllers":  testTwoControllers,

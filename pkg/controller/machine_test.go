@@ -222,6 +222,30 @@ func testRestartRequired(t *testing.T, c *cluster) {
 	until(t, c, vm, "not RestartRequired", func(vm *vmT) bool { return vm.Status.Created && !required(vm) })
 }
 
+// testLinks: the state of an interface's link is the running instance's at once, and no reason to restart.
+func testLinks(t *testing.T, c *cluster) {
+	vm := newVM(t, c, kubevirt.RunStrategyManual) // which doesn't start it yet
+	change(t, c, vm, func(vm *vmT) {
+		vm.Spec.Template.Spec.Networks = []kubevirt.Network{*kubevirt.DefaultPodNetwork()}
+		vm.Spec.Template.Spec.Domain.Devices.Interfaces = []kubevirt.Interface{*kubevirt.DefaultMasqueradeNetworkInterface()}
+		vm.Spec.RunStrategy = ptr.To(kubevirt.RunStrategyAlways)
+	})
+	vmi := instanceOf(t, c, vm, "")
+	runGuest(t, c, vmi)
+	change(t, c, vm, func(vm *vmT) {
+		vm.Spec.Template.Spec.Domain.Devices.Interfaces[0].State = kubevirt.InterfaceStateLinkDown
+	})
+	until(t, c, vmi, "link down", func(vmi *vmiT) bool {
+		return vmi.Spec.Domain.Devices.Interfaces[0].State == kubevirt.InterfaceStateLinkDown
+	})
+	until(t, c, vm, "seen", func(vm *vmT) bool { return vm.Status.DesiredGeneration == vm.Generation })
+	for _, condition := range vm.Status.Conditions {
+		if condition.Type == kubevirt.VirtualMachineRestartRequired {
+			t.Errorf("condition %+v", condition)
+		}
+	}
+}
+
 // testOrphan: an instance outlives a VirtualMachine that is deleted without it, and is the next one's that has its name.
 func testOrphan(t *testing.T, c *cluster) {
 	vm := newVM(t, c, kubevirt.RunStrategyAlways)

@@ -13,6 +13,7 @@ import (
 const (
 	StatusPath = "/v1/status"     // GET: a Status
 	EventsPath = "/v1/events"     // GET: a Status now, and at each change, a line of JSON each
+	LinksPath  = "/v1/links"      // PUT: a Links; 204 when QEMU has done it
 	PingPath   = "/v1/guest/ping" // POST: 204 when the guest's agent answers
 	ExecPath   = "/v1/guest/exec" // POST: an Exec; answers an ExecResult
 )
@@ -31,10 +32,16 @@ const (
 
 // Status is what a launcher says about its machine.
 type Status struct {
-	State        State  `json:"state"`
-	Acceleration string `json:"acceleration,omitempty"` // kvm or tcg, once it runs
-	Guest        *Guest `json:"guest,omitempty"`        // nil while no guest agent is connected
-	Exit         *Exit  `json:"exit,omitempty"`
+	State        State    `json:"state"`
+	Acceleration string   `json:"acceleration,omitempty"` // kvm or tcg, once it runs
+	Down         []string `json:"down,omitempty"`         // interfaces whose link is down, in the machine's order
+	Guest        *Guest   `json:"guest,omitempty"`        // nil while no guest agent is connected
+	Exit         *Exit    `json:"exit,omitempty"`
+}
+
+// Links are the states of the links of all of a machine's interfaces: those that are not down are up.
+type Links struct {
+	Down []string `json:"down"`
 }
 
 // Guest is what the guest's agent has told.

@@ -26,6 +26,7 @@ func (l *launcher) serve(ctx context.Context, listener net.Listener) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+handover.StatusPath, l.getStatus)
 	mux.HandleFunc("GET "+handover.EventsPath, l.getEvents)
+	mux.HandleFunc("PUT "+handover.LinksPath, l.setLinks)
 	mux.HandleFunc("POST "+handover.PingPath, l.ping)
 	mux.HandleFunc("POST "+handover.ExecPath, l.exec)
 	server := &http.Server{
@@ -49,6 +50,9 @@ func (l *launcher) serve(ctx context.Context, listener net.Listener) {
 	}
 	<-ended
 }
+
+// notRunning is the answer to who asks something of a machine before it runs.
+const notRunning = "the machine doesn't run yet"
 
 func (l *launcher) getStatus(w http.ResponseWriter, _ *http.Request) {
 	status, _ := l.status.read()
@@ -112,9 +116,9 @@ func (l *launcher) exec(w http.ResponseWriter, r *http.Request) {
 
 // guest returns the machine if somebody in it listens to what its agent is asked; else it has answered, and returns nil.
 func (l *launcher) guest(w http.ResponseWriter, r *http.Request) *vm.VM {
-	machine := l.status.guest()
+	machine, _ := l.status.running()
 	if machine == nil {
-		http.Error(w, "the machine doesn't run yet", http.StatusServiceUnavailable)
+		http.Error(w, notRunning, http.StatusServiceUnavailable)
 		return nil
 	}
 	open, err := machine.AgentConnected(r.Context())

@@ -78,6 +78,7 @@ func Run(ctx context.Context, o Options) error {
 type launcher struct {
 	Options
 	status *board
+	links  sync.Mutex // held while they change
 }
 
 // listen serves agent and probes until ctx ends. Everything is in place when it returns.

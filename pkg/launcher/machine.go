@@ -21,6 +21,7 @@ func (l *launcher) run(ctx context.Context, p plan) handover.Exit {
 	if err != nil {
 		return failed(err)
 	}
+	l.status.change(func(s *handover.Status) { s.Down = linksDown(v) })
 	servers, err := l.network(v, p)
 	if err != nil {
 		return failed(err)
@@ -41,7 +42,7 @@ func (l *launcher) run(ctx context.Context, p plan) handover.Exit {
 	defer watchers.Wait()
 	defer end()
 	watchers.Go(func() { servers.serve(living, l.Log) })
-	watchers.Go(func() { l.watch(living, machine) })
+	watchers.Go(func() { l.watch(living, machine, interfaces(v)) })
 	watchers.Go(func() { l.watchGuest(living, machine) })
 	l.Log.Info("guest is started", "acceleration", machine.Acceleration(), "qemu", machine.PID())
 
@@ -78,13 +79,13 @@ func (l *launcher) convert(vmi *kubevirt.VirtualMachineInstance) (*spec.VM, erro
 
 // watch keeps the status in line with QEMU's until ctx ends. Events from before the question are repeated after it, up to where the
 // machine is by then.
-func (l *launcher) watch(ctx context.Context, machine *vm.VM) {
+func (l *launcher) watch(ctx context.Context, machine *vm.VM, interfaces []string) {
 	events := machine.Events(ctx)
 	state := handover.Running
 	if status, err := machine.Status(ctx); err == nil && status != "running" {
 		state = handover.Paused
 	}
-	l.status.run(machine, state)
+	l.status.run(machine, interfaces, state)
 	for event := range events {
 		switch event.Event {
 		case "STOP":

@@ -13,8 +13,10 @@ import (
 type board struct {
 	mu      sync.Mutex
 	status  handover.Status // what its pointers lead to is never changed
-	machine *vm.VM          // nil until it runs
 	changed chan struct{}   // closed, and replaced, at each change
+
+	machine    *vm.VM // nil until it runs
+	interfaces []string
 }
 
 func newBoard() *board {
@@ -33,11 +35,11 @@ func (b *board) change(f func(*handover.Status)) {
 	b.changed = make(chan struct{})
 }
 
-// run shows a machine that was started.
-func (b *board) run(machine *vm.VM, state handover.State) {
+// run shows a machine that was started, with the names of its interfaces.
+func (b *board) run(machine *vm.VM, interfaces []string, state handover.State) {
 	b.change(func(s *handover.Status) {
 		s.State, s.Acceleration = state, string(machine.Acceleration())
-		b.machine = machine
+		b.machine, b.interfaces = machine, interfaces
 	})
 }
 
@@ -48,9 +50,9 @@ func (b *board) read() (handover.Status, <-chan struct{}) {
 	return b.status, b.changed
 }
 
-// guest returns the machine, or nil when none runs.
-func (b *board) guest() *vm.VM {
+// running returns the machine and its interfaces' names in order, or nil when none runs.
+func (b *board) running() (*vm.VM, []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.machine
+	return b.machine, b.interfaces
 }

@@ -207,7 +207,7 @@ func (v *VM) begin(ctx context.Context, c *Config) error {
 		if !n.LinkDown {
 			continue
 		}
-		if err := v.mon.execute(ctx, "set_link", map[string]any{"name": nicID(i), "up": false}, nil); err != nil {
+		if err := v.SetLink(ctx, i, false); err != nil {
 			return err
 		}
 	}

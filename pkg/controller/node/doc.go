@@ -11,6 +11,7 @@
 //	attach    bring tap and datapath of each NIC into line with the machine's spec: make them, or find them in place
 //	hand over the plan, with taps and DHCP sockets, if the launcher still waits for it
 //	watch     the launcher's status, which causes another reconciliation at each change
+//	links     have the launcher plug and unplug cables, where the spec has changed
 //	report    write the machine's status from that of launcher and pod
 //
 // When the guest has ended the final phase is written, and then the datapath is detached. The connection is all that the agent

@@ -24,7 +24,6 @@ type nic struct {
 	mac       string
 	queues    int
 	virtio    bool
-	down      bool // the guest sees its link down
 	addresses datapath.Addresses
 }
 
@@ -44,7 +43,7 @@ func (r *Reconciler) attach(m *machine, v *spec.VM) error {
 		r.Metrics.Attached(time.Since(begin))
 		m.nics = append(m.nics, nic{
 			name: wanted.Device.Name, pod: cfg.NIC, tap: cfg.Tap, mac: cfg.MAC.String(), queues: wanted.Device.Queues,
-			virtio: wanted.Device.Model == kubevirt.VirtIO, down: wanted.Device.LinkDown,
+			virtio:    wanted.Device.Model == kubevirt.VirtIO,
 			addresses: attached.Addresses(),
 		})
 		attached.Close()

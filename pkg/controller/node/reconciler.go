@@ -76,6 +76,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if m.status().State == "" {
 		return ctrl.Result{}, nil // its first word causes another look; until then an adopted machine's status is the better one
 	}
+	if err := syncLinks(ctx, vmi, m); err != nil {
+		return ctrl.Result{}, errors.Join(err, r.complain(ctx, vmi, err))
+	}
 	next := vmi.DeepCopy()
 	report(next, launcher, m, metav1.Now())
 	if err := status.Patch(ctx, r.client, vmi, next); apierrors.IsConflict(err) || apierrors.IsNotFound(err) {

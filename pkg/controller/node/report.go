@@ -3,6 +3,7 @@
 package node
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,7 +18,7 @@ import (
 func report(vmi *kubevirt.VirtualMachineInstance, launcher *corev1.Pod, m *machine, now metav1.Time) {
 	is := m.status()
 	status.RemoveCondition(vmi, kubevirt.VirtualMachineInstanceSynchronized)
-	vmi.Status.Interfaces = interfaces(m.nics, launcher, is.Guest)
+	vmi.Status.Interfaces = interfaces(m.nics, launcher, &is)
 	switch is.State {
 	case handover.Waiting, handover.Starting:
 		setReady(vmi, corev1.ConditionFalse, kubevirt.GuestNotRunningReason, "the guest doesn't run yet", now)
@@ -86,7 +87,7 @@ const (
 )
 
 // interfaces lists the machine's NICs with the pod's addresses, by which the guest is reached, and then those that only the guest knows.
-func interfaces(nics []nic, launcher *corev1.Pod, guest *handover.Guest) []kubevirt.VirtualMachineInstanceNetworkInterface {
+func interfaces(nics []nic, launcher *corev1.Pod, is *handover.Status) []kubevirt.VirtualMachineInstanceNetworkInterface {
 	var list []kubevirt.VirtualMachineInstanceNetworkInterface
 	known := map[string]int{}
 	for i, n := range nics {
@@ -95,7 +96,7 @@ func interfaces(nics []nic, launcher *corev1.Pod, guest *handover.Guest) []kubev
 			Name: n.name, MAC: n.mac, PodInterfaceName: n.pod, QueueCount: int32(n.queues),
 			InfoSource: fromDomain, LinkState: string(kubevirt.InterfaceStateLinkUp),
 		}
-		if n.down {
+		if slices.Contains(is.Down, n.name) {
 			one.LinkState = string(kubevirt.InterfaceStateLinkDown)
 		}
 		for _, ip := range launcher.Status.PodIPs {
@@ -106,11 +107,11 @@ func interfaces(nics []nic, launcher *corev1.Pod, guest *handover.Guest) []kubev
 		}
 		list = append(list, one)
 	}
-	if guest == nil {
+	if is.Guest == nil {
 		return list
 	}
 	only := 0
-	for _, g := range guest.Interfaces {
+	for _, g := range is.Guest.Interfaces {
 		if i, ok := known[strings.ToLower(g.MAC)]; ok {
 			list[i].InterfaceName, list[i].InfoSource = g.Name, fromDomain+", "+fromAgent
 			continue

@@ -76,7 +76,7 @@ func TestReport(t *testing.T) {
 // What the guest says of interfaces goes to those that it has from us by their MAC; of its own, ten are shown.
 func TestInterfaces(t *testing.T) {
 	launcher := &corev1.Pod{Status: corev1.PodStatus{PodIPs: []corev1.PodIP{{IP: "10.1.2.3"}, {IP: "fd00::3"}}}}
-	nics := []nic{{name: "default", pod: "eth0", mac: "02:00:00:00:00:09", queues: 2, down: true}}
+	nics := []nic{{name: "default", pod: "eth0", mac: "02:00:00:00:00:09", queues: 2}}
 	guest := &handover.Guest{Interfaces: []handover.GuestInterface{
 		{Name: "lo", IPs: []string{"127.0.0.1"}},
 		{Name: "enp1s0", MAC: "02:00:00:00:00:09", IPs: []string{"10.0.2.2"}},
@@ -84,7 +84,7 @@ func TestInterfaces(t *testing.T) {
 	for i := range 2 * maxGuestInterfaces {
 		guest.Interfaces = append(guest.Interfaces, handover.GuestInterface{Name: fmt.Sprintf("docker%d", i), IPs: []string{"172.17.0.1"}})
 	}
-	got := interfaces(nics, launcher, guest)
+	got := interfaces(nics, launcher, &handover.Status{Down: []string{"default"}, Guest: guest})
 	if len(got) != 1+maxGuestInterfaces {
 		t.Fatalf("%d interfaces: %+v", len(got), got)
 	}

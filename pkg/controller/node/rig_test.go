@@ -139,6 +139,8 @@ func (r *rig) machine(t *testing.T, name string) (*kubevirt.VirtualMachineInstan
 	}}
 	memory := resource.MustParse("64Mi")
 	vmi.Spec.Domain.Memory = &kubevirt.Memory{Guest: &memory}
+	vmi.Spec.Domain.Devices.Interfaces = []kubevirt.Interface{*kubevirt.DefaultMasqueradeNetworkInterface()}
+	vmi.Spec.Networks = []kubevirt.Network{*kubevirt.DefaultPodNetwork()}
 	vmi.Spec.TerminationGracePeriodSeconds = ptr.To[int64](0)
 	vmi.Status.Phase, vmi.Status.NodeName = kubevirt.Scheduled, nodeName
 	if err := r.Create(r.ctx, vmi); err != nil {

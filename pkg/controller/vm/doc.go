@@ -30,5 +30,6 @@
 // # Changes
 //
 // A change of the template has no effect on an instance that is there. An instance carries a digest of the template that it
-// was made of; while that is another than the template's, RestartRequired is true.
+// was made of; while that is another than the template's, RestartRequired is true. The states of links are not part of it: they
+// are copied to the instance that runs.
 package vm

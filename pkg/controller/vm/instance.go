@@ -45,9 +45,9 @@ func instance(vm *kubevirt.VirtualMachine) *kubevirt.VirtualMachineInstance {
 	return vmi
 }
 
-// digest is that of a VirtualMachine's template, as far as it makes the guest.
+// digest is that of a VirtualMachine's template, as far as only another start of the guest brings it about.
 func digest(vm *kubevirt.VirtualMachine) string {
-	text, err := json.Marshal(vm.Spec.Template.Spec)
+	text, err := json.Marshal(withoutLinks(&vm.Spec.Template.Spec))
 	if err != nil {
 		panic(fmt.Sprintf("a template that was decoded does not encode: %v", err))
 	}

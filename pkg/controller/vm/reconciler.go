@@ -77,6 +77,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, quiet(err)
 	}
 	r.tell(vm, next)
+	if act == nothing {
+		return ctrl.Result{RequeueAfter: wait}, quiet(r.syncLinks(ctx, next, vmi))
+	}
 	return ctrl.Result{RequeueAfter: wait}, quiet(r.do(ctx, next, vmi, act))
 }
 
