@@ -77,12 +77,7 @@ func TestLife(t *testing.T) {
 		if got := attached(t); len(got) != 1 {
 			t.Errorf("attached without an agent: %v", got)
 		}
-		// What it finds out is not for this status to say: so the next one's work shows.
-		changed := now.DeepCopy()
-		changed.Status.Interfaces = nil
-		if err := r.Patch(r.ctx, changed, client.MergeFrom(now)); err != nil {
-			t.Fatal(err)
-		}
+		r.clearInterfaces(t, vmi)
 		seen := r.watch(t, vmi)
 		r.startAgent(t)
 		for now := range seen {

@@ -15,7 +15,7 @@ func TestLinks(t *testing.T) {
 	vmi, launcher := r.machine(t, "demo")
 	set := func(state kubevirt.InterfaceState) {
 		t.Helper()
-		now := r.wait(t, vmi, "there", func(*kubevirt.VirtualMachineInstance) bool { return true })
+		now := r.wait(t, vmi, "there", always)
 		next := now.DeepCopy()
 		next.Spec.Domain.Devices.Interfaces[0].State = state
 		if err := r.Patch(r.ctx, next, client.MergeFrom(now)); err != nil {

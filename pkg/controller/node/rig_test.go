@@ -132,7 +132,7 @@ func (r *rig) startAgent(t *testing.T) {
 }
 
 // machine is a VMI that the controller has scheduled, with its pod, whose launcher doesn't run yet.
-func (r *rig) machine(t *testing.T, name string) (*kubevirt.VirtualMachineInstance, *podtest.Pod) {
+func (r *rig) machine(t *testing.T, name string, more ...func(*kubevirt.VirtualMachineInstance)) (*kubevirt.VirtualMachineInstance, *podtest.Pod) {
 	t.Helper()
 	vmi := &kubevirt.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "default", Name: name, Labels: map[string]string{kubevirt.NodeNameLabel: nodeName},
@@ -143,6 +143,9 @@ func (r *rig) machine(t *testing.T, name string) (*kubevirt.VirtualMachineInstan
 	vmi.Spec.Networks = []kubevirt.Network{*kubevirt.DefaultPodNetwork()}
 	vmi.Spec.TerminationGracePeriodSeconds = ptr.To[int64](0)
 	vmi.Status.Phase, vmi.Status.NodeName = kubevirt.Scheduled, nodeName
+	for _, change := range more {
+		change(vmi)
+	}
 	if err := r.Create(r.ctx, vmi); err != nil {
 		t.Fatal(err)
 	}
@@ -197,6 +200,19 @@ func (r *rig) wait(t *testing.T, vmi *kubevirt.VirtualMachineInstance, what stri
 	})
 	return now
 }
+
+// clearInterfaces takes from a machine's status what the next agent will put there: so its work shows.
+func (r *rig) clearInterfaces(t *testing.T, vmi *kubevirt.VirtualMachineInstance) {
+	t.Helper()
+	now := r.wait(t, vmi, "there", always)
+	next := now.DeepCopy()
+	next.Status.Interfaces = nil
+	if err := r.Patch(r.ctx, next, client.MergeFrom(now)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func always(*kubevirt.VirtualMachineInstance) bool { return true }
 
 // watch returns each state of a machine from now on, in order, none left out.
 func (r *rig) watch(t *testing.T, vmi *kubevirt.VirtualMachineInstance) iter.Seq[*kubevirt.VirtualMachineInstance] {
