@@ -58,11 +58,23 @@ func inNetNS(path string, f func(cookie uint64) error) error {
 	return err
 }
 
-// inPod runs f in the NIC's namespace, if the path still leads there.
+// inPod runs f in the NIC's namespace. The path that it was attached by may be one of a process that has ended since, as tapir-agent's
+// are: then it leads nowhere, or to another namespace, and this one is looked for where namespaces usually are held.
 func (n *NIC) inPod(f func() error) error {
-	return inNetNS(n.record.Config.NetNS, func(cookie uint64) error {
-		if strconv.FormatUint(cookie, 16) != cookieOf(n.key) {
-			return fmt.Errorf("%s is another namespace by now", n.record.Config.NetNS)
+	path, cookie := n.record.Config.NetNS, cookieOf(n.key)
+	if !leadsTo(path, cookie) {
+		found, err := findNetNS(cookie)
+		if err == nil && found == "" {
+			err = fmt.Errorf("%s doesn't lead to it any more, and no name or process that is seen here does", path)
+		}
+		if err != nil {
+			return fmt.Errorf("finding the pod's network namespace: %w", err)
+		}
+		path = found
+	}
+	return inNetNS(path, func(now uint64) error {
+		if strconv.FormatUint(now, 16) != cookie {
+			return fmt.Errorf("%s is another namespace by now", path)
 		}
 		return f()
 	})
