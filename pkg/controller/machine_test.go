@@ -268,21 +268,32 @@ func testOrphan(t *testing.T, c *cluster) {
 	until(t, c, next, "Running", shows(kubevirt.VirtualMachineStatusRunning))
 }
 
-// testNameTaken: an instance that is somebody else's is left alone.
+// testNameTaken: an instance that is somebody else's is left alone. When it is gone, the VirtualMachine has its own.
 func testNameTaken(t *testing.T, c *cluster) {
 	namespace := c.space(t)
 	vmi := create(t, c, machine(namespace, "demo"))
-	vm := &vmT{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "demo"}}
-	vm.Spec.RunStrategy = ptr.To(kubevirt.RunStrategyAlways)
-	vm.Spec.Template = &kubevirt.VirtualMachineInstanceTemplateSpec{Spec: vmi.Spec}
-	create(t, c, vm)
-	until(t, c, vm, "condition Failure", func(vm *vmT) bool {
-		return len(vm.Status.Conditions) == 1 && vm.Status.Conditions[0].Type == kubevirt.VirtualMachineFailure && vm.Status.Conditions[0].Reason == "InstanceNotOwned"
-	})
+	refused := func() *vmT {
+		vm := &vmT{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "demo"}}
+		vm.Spec.RunStrategy = ptr.To(kubevirt.RunStrategyAlways)
+		vm.Spec.Template = &kubevirt.VirtualMachineInstanceTemplateSpec{Spec: vmi.Spec}
+		create(t, c, vm)
+		return until(t, c, vm, "condition Failure", func(vm *vmT) bool {
+			return len(vm.Status.Conditions) == 1 && vm.Status.Conditions[0].Type == kubevirt.VirtualMachineFailure && vm.Status.Conditions[0].Reason == "InstanceNotOwned"
+		})
+	}
+	vm := refused()
 	untilEvent(t, c, vm, "InstanceNotOwned", "isn't this virtual machine's")
 	if err := c.Delete(context.Background(), vm); err != nil {
 		t.Fatal(err)
 	}
 	untilGone(t, c, vm)
 	until(t, c, vmi, "no owner, no deletion", func(vmi *vmiT) bool { return vmi.DeletionTimestamp == nil && len(vmi.OwnerReferences) == 0 })
+
+	vm = refused()
+	other := vmi.DeepCopy()
+	if err := c.Delete(context.Background(), vmi); err != nil {
+		t.Fatal(err)
+	}
+	instanceOf(t, c, vm, other.UID)
+	until(t, c, vm, "Starting", shows(kubevirt.VirtualMachineStatusStarting))
 }

@@ -17,8 +17,8 @@ var own = []kubevirt.VirtualMachineConditionType{
 	kubevirt.VirtualMachineReady, kubevirt.VirtualMachineFailure, kubevirt.VirtualMachineRestartRequired,
 }
 
-// syncConditions shows the conditions of the instance as the VirtualMachine's.
-func syncConditions(vm *kubevirt.VirtualMachine, instance *kubevirt.VirtualMachineInstance, now metav1.Time) {
+// syncConditions shows the conditions of the instance as the VirtualMachine's, with those of its own. act is what is to be done.
+func syncConditions(vm *kubevirt.VirtualMachine, instance *kubevirt.VirtualMachineInstance, act action, now metav1.Time) {
 	s := &vm.Status
 	shown := map[kubevirt.VirtualMachineConditionType]bool{}
 	if instance != nil {
@@ -45,8 +45,8 @@ func syncConditions(vm *kubevirt.VirtualMachine, instance *kubevirt.VirtualMachi
 	} else {
 		removeCondition(vm, kubevirt.VirtualMachineRestartRequired)
 	}
-	// What went wrong is over when its outcome is there.
-	if c := condition(vm, kubevirt.VirtualMachineFailure); c != nil && (c.Reason == reasonNotOwned || (c.Reason == reasonFailedDelete) == gone(instance)) {
+	// What went wrong is over when it is done, or nobody wants it any more.
+	if c := condition(vm, kubevirt.VirtualMachineFailure); c != nil && !(c.Reason == reasonFailedCreate && act == start || c.Reason == reasonFailedDelete && act == stop) {
 		removeCondition(vm, c.Type)
 	}
 }

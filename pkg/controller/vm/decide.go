@@ -48,7 +48,7 @@ func decide(vm *kubevirt.VirtualMachine, vmi *kubevirt.VirtualMachineInstance, s
 	if vmi != nil {
 		s.ObservedGeneration, _ = strconv.ParseInt(vmi.Annotations[kubevirt.VirtualMachineGenerationAnnotation], 10, 64)
 	}
-	syncConditions(vm, vmi, now)
+	syncConditions(vm, vmi, act, now)
 	s.Ready = isTrue(vm, kubevirt.VirtualMachineReady)
 	s.PrintableStatus = printable(vm, vmi, act)
 	return act, wait

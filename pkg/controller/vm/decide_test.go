@@ -43,6 +43,7 @@ var (
 	startIt   = kubevirt.VirtualMachineStateChangeRequest{Action: kubevirt.StartRequest}
 	stopIt    = kubevirt.VirtualMachineStateChangeRequest{Action: kubevirt.StopRequest, UID: ptr.To(types.UID("uid"))}
 	stopOther = kubevirt.VirtualMachineStateChangeRequest{Action: kubevirt.StopRequest, UID: ptr.To(types.UID("other"))}
+	stopNone  = kubevirt.VirtualMachineStateChangeRequest{Action: kubevirt.StopRequest}
 	nonsense  = kubevirt.VirtualMachineStateChangeRequest{Action: "Dance"}
 )
 
@@ -79,6 +80,7 @@ func TestDecideAction(t *testing.T) {
 		"manual, none, to stop and start":     {strategy: manual, requests: requests{stopOther, startIt}, want: start, left: 1},
 		"manual, none, nonsense, to start":    {strategy: manual, requests: requests{nonsense, startIt}, want: start, left: 1},
 		"manual, runs":                        {strategy: manual, instance: running(), want: nothing},
+		"manual, runs, to stop nobody knows":  {strategy: manual, instance: running(), requests: requests{stopNone}, want: nothing},
 		"manual, runs, was to start":          {strategy: manual, instance: running(), requests: requests{startIt}, want: nothing},
 		"manual, runs, to stop":               {strategy: manual, instance: running(), requests: requests{stopIt}, want: stop, left: 1},
 		"manual, has ended":                   {strategy: manual, instance: failed(), want: nothing},
@@ -161,6 +163,36 @@ func TestBackOff(t *testing.T) {
 	decide(vm, inPhase(kubevirt.Running), kubevirt.RunStrategyAlways, now)
 	if manual.Status.StartFailure != nil || vm.Status.StartFailure != nil {
 		t.Error("failures are not forgotten")
+	}
+}
+
+// TestFailure: that something couldn't be done is told as long as it is to be done.
+func TestFailure(t *testing.T) {
+	const always, halted = kubevirt.RunStrategyAlways, kubevirt.RunStrategyHalted
+	tests := map[string]struct {
+		reason   string
+		strategy kubevirt.VirtualMachineRunStrategy
+		instance *kubevirt.VirtualMachineInstance
+		want     bool
+	}{
+		"not made, still to be":        {reason: reasonFailedCreate, strategy: always, want: true},
+		"not made, is there now":       {reason: reasonFailedCreate, strategy: always, instance: inPhase(kubevirt.Pending)},
+		"not made, needn't be":         {reason: reasonFailedCreate, strategy: halted},
+		"not deleted, still to be":     {reason: reasonFailedDelete, strategy: halted, instance: inPhase(kubevirt.Running), want: true},
+		"not deleted, is going now":    {reason: reasonFailedDelete, strategy: halted, instance: deleting(inPhase(kubevirt.Running))},
+		"not deleted, needn't be":      {reason: reasonFailedDelete, strategy: always, instance: inPhase(kubevirt.Running)},
+		"was another's, is no more":    {reason: reasonNotOwned, strategy: always},
+		"was another's, and isn't now": {reason: reasonNotOwned, strategy: always, instance: inPhase(kubevirt.Running)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			vm := machine()
+			setCondition(vm, kubevirt.VirtualMachineFailure, corev1.ConditionTrue, test.reason, "", now)
+			decide(vm, test.instance, test.strategy, now)
+			if got := isTrue(vm, kubevirt.VirtualMachineFailure); got != test.want {
+				t.Errorf("told: %t, want %t", got, test.want)
+			}
+		})
 	}
 }
 

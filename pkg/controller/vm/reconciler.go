@@ -4,6 +4,7 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 )
 
 // Reasons of the condition Failure, and of events, as in KubeVirt.
@@ -25,6 +27,9 @@ const (
 	reasonFailedDelete = "FailedDelete"
 	reasonNotOwned     = "InstanceNotOwned"
 )
+
+// errNotOwned says that a VirtualMachine's name is taken.
+var errNotOwned = errors.New("exists and isn't this virtual machine's")
 
 // Reconciler brings VirtualMachines and their instances together.
 type Reconciler struct {
@@ -40,7 +45,8 @@ func Setup(mgr ctrl.Manager) error {
 	r := &Reconciler{Client: mgr.GetClient(), Events: mgr.GetEventRecorder("tapir-controller")}
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&kubevirt.VirtualMachine{}).
-		Owns(&kubevirt.VirtualMachineInstance{}).
+		// By name, not by owner: one that is in the way matters, too.
+		Watches(&kubevirt.VirtualMachineInstance{}, &handler.EnqueueRequestForObject{}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 	if err != nil {
@@ -60,8 +66,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, fmt.Errorf("virtual machine %s: %w", request, err)
 	}
 	vmi, err := r.instance(ctx, vm)
-	if err != nil {
+	if errors.Is(err, errNotOwned) {
 		return ctrl.Result{}, quiet(r.fail(ctx, vm, vm, reasonNotOwned, err))
+	}
+	if err != nil {
+		return ctrl.Result{}, quiet(err)
 	}
 	vm, err = r.hold(ctx, vm)
 	if err != nil {
@@ -144,7 +153,7 @@ func (r *Reconciler) instance(ctx context.Context, vm *kubevirt.VirtualMachine) 
 	case vm.DeletionTimestamp != nil:
 		return nil, nil // it goes, whoever has the name
 	case !orphan:
-		return nil, fmt.Errorf("virtual machine instance %s/%s exists and isn't this virtual machine's: delete it, or give this another name", vm.Namespace, vm.Name)
+		return nil, fmt.Errorf("virtual machine instance %s/%s %w: delete it, or give this another name", vm.Namespace, vm.Name, errNotOwned)
 	}
 	adopted := vmi.DeepCopy()
 	adopted.OwnerReferences = append(adopted.OwnerReferences, *metav1.NewControllerRef(vm, kubevirt.VirtualMachineGroupVersionKind))
@@ -208,9 +217,10 @@ func (r *Reconciler) patch(ctx context.Context, old, next *kubevirt.VirtualMachi
 	return nil
 }
 
-// quiet drops a conflict: what was seen was out of date, and the event that says so is on its way.
+// quiet drops what nothing is to be done about until an event comes: a conflict, for what was seen was out of date, and
+// another's instance.
 func quiet(err error) error {
-	if apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) || errors.Is(err, errNotOwned) {
 		return nil
 	}
 	return client.IgnoreNotFound(err)

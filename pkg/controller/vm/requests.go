@@ -14,7 +14,7 @@ func finishRequests(s *kubevirt.VirtualMachineStatus, vmi *kubevirt.VirtualMachi
 		done := true // an action that doesn't exist must not be in the way of others
 		switch first := &s.StateChangeRequests[0]; first.Action {
 		case kubevirt.StopRequest:
-			done = vmi == nil || first.UID != nil && *first.UID != vmi.UID
+			done = !stopRequested(s, vmi) // is another's, which is gone, or nobody's
 		case kubevirt.StartRequest:
 			done = !gone(vmi) && !vmi.IsFinal()
 		}
@@ -28,7 +28,7 @@ func finishRequests(s *kubevirt.VirtualMachineStatus, vmi *kubevirt.VirtualMachi
 
 // stopRequested says whether this very instance is to be stopped.
 func stopRequested(s *kubevirt.VirtualMachineStatus, vmi *kubevirt.VirtualMachineInstance) bool {
-	if len(s.StateChangeRequests) == 0 {
+	if len(s.StateChangeRequests) == 0 || vmi == nil {
 		return false
 	}
 	first := &s.StateChangeRequests[0]
