@@ -70,26 +70,27 @@ func (r *reservations) take(ctx context.Context, mac net.HardwareAddr, machine t
 	if err := r.client.Get(ctx, client.ObjectKeyFromObject(lease), known); err != nil {
 		return wrap(err, mac) // NotFound too: it was given back this moment, and who asks again gets it
 	}
-	if holderOf(known) == machine.String() {
+	switch holds := holderOf(known) == machine.String(); {
+	case holds && age(known) < inFlight:
 		return nil
-	}
-	used, err := r.inUse(ctx, known)
-	if err != nil {
-		return err
-	}
-	if used {
-		return &takenError{mac, holderOf(known)}
+	case !holds:
+		if used, err := r.inUse(ctx, known); err != nil {
+			return err
+		} else if used {
+			return &takenError{mac, holderOf(known)}
+		}
 	}
 	if dryRun {
 		return nil
 	}
+	// The machine's own is taken anew, too: whoever has just found it unused, for the machine was deleted and is made again, must not
+	// give it back.
 	lease.ResourceVersion = known.ResourceVersion
-	if err := r.client.Update(ctx, lease); apierrors.IsConflict(err) {
-		return &takenError{mac, "that is being made"}
-	} else if err != nil {
-		return wrap(err, mac)
+	err = r.client.Update(ctx, lease)
+	if apierrors.IsConflict(err) {
+		return r.take(ctx, mac, machine, dryRun) // somebody was faster: the Lease is new now, or gone
 	}
-	return nil
+	return wrap(err, mac)
 }
 
 func wrap(err error, mac net.HardwareAddr) error {

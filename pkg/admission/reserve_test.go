@@ -72,6 +72,35 @@ func (c *testCluster) testAddresses(t *testing.T) {
 	}
 }
 
+// A machine that is made again while its address is given back keeps it.
+func TestReserveAgain(t *testing.T) {
+	config := kubetest.Start(t)
+	c, err := client.New(config, client.Options{Scheme: scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &reservations{client: c, namespace: "default"}
+	wanted := mac(t, "02:54:00:00:00:01")
+	again := types.NamespacedName{Namespace: "default", Name: "again"}
+	lease := &coordination.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: leaseName(wanted)}}
+	lease.Spec = coordination.LeaseSpec{HolderIdentity: new(again.String()), AcquireTime: new(metav1.NewMicroTime(time.Now().Add(-2 * inFlight)))}
+	if err := c.Create(t.Context(), lease); err != nil {
+		t.Fatal(err)
+	}
+	// The one who gives it back has found it unused.
+	if err := r.take(t.Context(), wanted, again, false); err != nil {
+		t.Fatal(err)
+	}
+	err = c.Delete(t.Context(), lease, client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion})
+	if !apierrors.IsConflict(err) {
+		t.Errorf("the address of a machine that is being made is given back: %v", err)
+	}
+	taken := (*takenError)(nil)
+	if err := r.take(t.Context(), wanted, types.NamespacedName{Namespace: "default", Name: "other"}, false); !errors.As(err, &taken) {
+		t.Errorf("another machine is given the address: %v", err)
+	}
+}
+
 // age makes a Lease older than an admission takes.
 func (c *testCluster) age(t *testing.T, name string) {
 	t.Helper()
