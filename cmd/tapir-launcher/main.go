@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tapir-vm/tapir/pkg/handover"
 	"github.com/tapir-vm/tapir/pkg/launcher"
 	"github.com/tapir-vm/tapir/pkg/vm"
 )
@@ -37,31 +36,6 @@ func main() {
 type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
-
-// probeKVM makes the device what launchers need, and boots a guest as one of them would. That KVM doesn't run guests is no failure, but an
-// answer.
-func probeKVM(ctx context.Context, file string) error {
-	problem := openKVM()
-	if problem == nil {
-		problem = vm.ProbeKVM(ctx, handover.UID, handover.GID)
-	}
-	return handover.WriteKVM(file, problem)
-}
-
-// openKVM lets every user open the device, where it is there: see package deviceplugin for why.
-func openKVM() error {
-	info, err := os.Stat(kvm)
-	if err != nil {
-		return err
-	}
-	const all = 0o666
-	if info.Mode().Perm()&all == all {
-		return nil
-	}
-	return os.Chmod(kvm, info.Mode().Perm()|all)
-}
-
-const kvm = "/dev/kvm"
 
 func command() *cobra.Command {
 	var acceleration string

@@ -19,7 +19,9 @@
 //
 // # Permissions
 //
-// A launcher is an ordinary user, and a container gets the device with the owner and mode that it has on the node, unless the container
-// runtime is told otherwise (containerd: device_ownership_from_security_context). So that `tapir-launcher kvm` makes the node's /dev/kvm
-// open to all, which is what systemd's rules make it too; containers see it only where the kubelet puts it.
+// A launcher is an ordinary user, and a container gets a device with the owner and mode that it has on the node, unless the container
+// runtime is told otherwise (containerd: device_ownership_from_security_context). /dev/kvm is root's and a group's on many nodes. So
+// `tapir-launcher kvm` makes another node of the same device, /run/tapir/kvm, which only the launchers' user may open, and containers get
+// that one as their /dev/kvm. The node's own stays as it is. Runtimes only look at the path and make a node of the container's own, so it
+// doesn't matter that /run is mostly mounted nodev.
 package deviceplugin

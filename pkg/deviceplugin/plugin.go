@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
+
+	"github.com/tapir-vm/tapir/pkg/handover"
 )
 
 const (
@@ -55,7 +57,7 @@ func (p *plugin) Allocate(_ context.Context, request *api.AllocateRequest) (*api
 	answer := &api.AllocateResponse{}
 	for range request.ContainerRequests {
 		answer.ContainerResponses = append(answer.ContainerResponses, &api.ContainerAllocateResponse{
-			Devices: []*api.DeviceSpec{{HostPath: device, ContainerPath: device, Permissions: "rw"}},
+			Devices: []*api.DeviceSpec{{HostPath: handover.KVMDevice, ContainerPath: device, Permissions: "rw"}},
 		})
 	}
 	return answer, nil

@@ -127,7 +127,8 @@ func TestKubeletStartedAgain(t *testing.T) {
 		t.Errorf("the devices are %s", list.Devices[0].Health)
 	}
 	answer, err := client.Allocate(t.Context(), &api.AllocateRequest{ContainerRequests: []*api.ContainerAllocateRequest{{DevicesIds: []string{"kvm7"}}}})
-	if err != nil || len(answer.ContainerResponses) != 1 || answer.ContainerResponses[0].Devices[0].ContainerPath != "/dev/kvm" {
+	if err != nil || len(answer.ContainerResponses) != 1 || answer.ContainerResponses[0].Devices[0].ContainerPath != "/dev/kvm" ||
+		answer.ContainerResponses[0].Devices[0].HostPath != handover.KVMDevice {
 		t.Errorf("allocated %v, %v", answer, err)
 	}
 	second := startKubelet(t, dir)

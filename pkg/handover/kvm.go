@@ -14,7 +14,10 @@ import (
 // KVMVerdict is where, on the node, a launcher's image leaves whether KVM runs guests there, for the agent's device plugin.
 const KVMVerdict = "/run/tapir/kvm.json"
 
-// KVMCommand is what does so: in an init container of the agent's pod, privileged, with the node's /dev/kvm and the verdict's directory.
+// KVMDevice is, on the node, the device of KVM that launchers are given: a node of their user's own, beside /dev/kvm.
+const KVMDevice = "/run/tapir/kvm"
+
+// KVMCommand is what makes both: in an init container of the agent's pod, privileged, with the node's /dev/kvm and the verdict's directory.
 func KVMCommand() []string { return []string{Launcher, "kvm", KVMVerdict} }
 
 // kvmVerdict says whether KVM runs guests.
