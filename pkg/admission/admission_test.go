@@ -107,7 +107,7 @@ status: {phase: Running, nodeName: elsewhere}
 	if vmi.Status.Phase != "" || vmi.Status.NodeName != "" {
 		t.Errorf("a user's status is kept: %+v", vmi.Status)
 	}
-	if diff := cmp.Diff([]string{Finalizer}, vmi.Finalizers); diff != "" {
+	if diff := cmp.Diff([]string{kubevirt.VirtualMachineInstanceFinalizer}, vmi.Finalizers); diff != "" {
 		t.Errorf("finalizers: -want +got:\n%s", diff)
 	}
 	spec := &vmi.Spec

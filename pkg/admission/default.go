@@ -16,9 +16,6 @@ const (
 	machineType  = "q35"
 )
 
-// Finalizer keeps a VirtualMachineInstance until its pod is gone: KubeVirt's.
-const Finalizer = kubevirt.VirtualMachineInstanceFinalizer
-
 // defaultInstance sets what KubeVirt's webhook does on a new VirtualMachineInstance, for the fields that Tapir implements.
 func defaultInstance(vmi *kubevirt.VirtualMachineInstance, o *Options) {
 	spec := &vmi.Spec

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 	kubevirt "kubevirt.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
@@ -70,9 +70,7 @@ func (i *instances) Default(ctx context.Context, vmi *kubevirt.VirtualMachineIns
 	defaultInstance(vmi, i.options)
 	// There is no subresource that would keep an object's maker from writing its status.
 	vmi.Status = kubevirt.VirtualMachineInstanceStatus{}
-	if !slices.Contains(vmi.Finalizers, Finalizer) {
-		vmi.Finalizers = append(vmi.Finalizers, Finalizer)
-	}
+	controllerutil.AddFinalizer(vmi, kubevirt.VirtualMachineInstanceFinalizer)
 	return i.macs.give(ctx, i.options, &vmi.Spec, field.NewPath("spec"), target(request))
 }
 
