@@ -4,7 +4,7 @@ package bench
 
 import (
 	"context"
-	"errors"
+	"os"
 
 	"github.com/tapir-vm/tapir/bench/lab"
 	"github.com/tapir-vm/tapir/bench/report"
@@ -22,14 +22,12 @@ func (udpCost) Metrics() []report.Metric { return []report.Metric{cpuPerMpacket,
 func (udpCost) Conditions() Conditions   { return Conditions{MTU: normalMTU} }
 
 func (udpCost) Start(ctx context.Context, network *lab.Network) (Meter, error) {
-	tap, err := network.OpenTap(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m, err := newUDPIn(network, tap, 1, traffic.Frame)
-	if err != nil {
-		return nil, errors.Join(err, tap.Close())
-	}
-	m.costs, m.drain.Sleeps = true, true
-	return m, nil
+	return onTap(ctx, network, func(tap *os.File) (Meter, error) {
+		m, err := newUDPIn(network, tap, 1, traffic.Frame)
+		if err != nil {
+			return nil, err
+		}
+		m.costs, m.drain.Sleeps = true, true
+		return m, nil
+	})
 }

@@ -68,16 +68,21 @@ func (l udpRate) Conditions() Conditions {
 }
 
 func (l udpRate) Start(ctx context.Context, network *lab.Network) (Meter, error) {
+	return onTap(ctx, network, func(tap *os.File) (Meter, error) {
+		if l.direction == in {
+			return newUDPIn(network, tap, l.flows, traffic.Frame)
+		}
+		return newUDPOut(network, tap, l.flows, false)
+	})
+}
+
+// onTap makes a meter that closes the network's tap when it is closed itself.
+func onTap(ctx context.Context, network *lab.Network, newMeter func(tap *os.File) (Meter, error)) (Meter, error) {
 	tap, err := network.OpenTap(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var m Meter
-	if l.direction == in {
-		m, err = newUDPIn(network, tap, l.flows, traffic.Frame)
-	} else {
-		m, err = newUDPOut(network, tap, l.flows, false)
-	}
+	m, err := newMeter(tap)
 	if err != nil {
 		return nil, errors.Join(err, tap.Close())
 	}

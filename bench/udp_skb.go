@@ -4,7 +4,7 @@ package bench
 
 import (
 	"context"
-	"errors"
+	"os"
 
 	"github.com/tapir-vm/tapir/bench/lab"
 	"github.com/tapir-vm/tapir/bench/report"
@@ -23,13 +23,5 @@ func (udpSKB) Metrics() []report.Metric { return udpRate{direction: in}.Metrics(
 func (udpSKB) Conditions() Conditions { return udpRate{direction: in, flows: 1}.Conditions() }
 
 func (udpSKB) Start(ctx context.Context, network *lab.Network) (Meter, error) {
-	tap, err := network.OpenTap(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m, err := newUDPIn(network, tap, 1, traffic.SocketBuffer)
-	if err != nil {
-		return nil, errors.Join(err, tap.Close())
-	}
-	return m, nil
+	return onTap(ctx, network, func(tap *os.File) (Meter, error) { return newUDPIn(network, tap, 1, traffic.SocketBuffer) })
 }

@@ -4,7 +4,7 @@ package bench
 
 import (
 	"context"
-	"errors"
+	"os"
 
 	"github.com/tapir-vm/tapir/bench/lab"
 	"github.com/tapir-vm/tapir/bench/report"
@@ -22,13 +22,5 @@ func (udpWhole) Metrics() []report.Metric { return udpRate{direction: out}.Metri
 func (udpWhole) Conditions() Conditions { return udpRate{direction: out, flows: 1}.Conditions() }
 
 func (udpWhole) Start(ctx context.Context, network *lab.Network) (Meter, error) {
-	tap, err := network.OpenTap(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m, err := newUDPOut(network, tap, 1, true)
-	if err != nil {
-		return nil, errors.Join(err, tap.Close())
-	}
-	return m, nil
+	return onTap(ctx, network, func(tap *os.File) (Meter, error) { return newUDPOut(network, tap, 1, true) })
 }

@@ -24,7 +24,7 @@ func (n *Network) connect() error {
 	if err := n.Peer.Run(func() error { return netlink.LinkAdd(veth) }); err != nil {
 		return fmt.Errorf("making a pair of veths: %w", err)
 	}
-	err := n.Pod.change(NIC, "asking for its index", func(l netlink.Link) error {
+	err := n.Pod.onLink(NIC, "asking for its index", func(l netlink.Link) error {
 		n.nic = l.Attrs().Index
 		return nil
 	})
@@ -48,11 +48,11 @@ func (n *Network) NICName() (name string, err error) {
 }
 
 func (n *Namespace) up(link string) error {
-	return n.change(link, "bringing it up", netlink.LinkSetUp)
+	return n.onLink(link, "bringing it up", netlink.LinkSetUp)
 }
 
 func (n *Namespace) address(link string, prefix netip.Prefix) error {
-	return n.change(link, "giving it "+prefix.String(), func(l netlink.Link) error {
+	return n.onLink(link, "giving it "+prefix.String(), func(l netlink.Link) error {
 		mask := net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())
 		return netlink.AddrAdd(l, &netlink.Addr{IPNet: &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: mask}})
 	})
@@ -66,7 +66,7 @@ func (n *Namespace) defaultRoute(via netip.Addr) error {
 	return nil
 }
 
-func (n *Namespace) change(link, what string, f func(netlink.Link) error) error {
+func (n *Namespace) onLink(link, what string, f func(netlink.Link) error) error {
 	err := n.Run(func() error {
 		l, err := netlink.LinkByName(link)
 		if err != nil {
@@ -98,7 +98,7 @@ func (n *Namespace) Poll(link string) error {
 
 // Statistics are a link's.
 func (n *Namespace) Statistics(link string) (s netlink.LinkStatistics, err error) {
-	err = n.change(link, "reading its statistics", func(l netlink.Link) error {
+	err = n.onLink(link, "reading its statistics", func(l netlink.Link) error {
 		s = *l.Attrs().Statistics
 		return nil
 	})
@@ -114,7 +114,7 @@ func (n *Namespace) awaitCarrier(ctx context.Context, link string) error {
 	defer cancel()
 	for {
 		up := false
-		err := n.change(link, "waiting for its carrier", func(l netlink.Link) error {
+		err := n.onLink(link, "waiting for its carrier", func(l netlink.Link) error {
 			up = l.Attrs().OperState == netlink.OperUp
 			return nil
 		})

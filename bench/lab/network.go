@@ -113,7 +113,7 @@ func (n *Network) join(a, b *os.File) {
 }
 
 func (n *Network) configure(ctx context.Context, guest *Namespace) error {
-	err := guest.change(NIC, "setting MAC and MTU", func(l netlink.Link) error {
+	err := guest.onLink(NIC, "setting MAC and MTU", func(l netlink.Link) error {
 		return errors.Join(netlink.LinkSetHardwareAddr(l, n.Guest.MAC), netlink.LinkSetMTU(l, n.MTU))
 	})
 	if err != nil {

@@ -16,9 +16,9 @@
 // looks up nothing. On top come the rules that take a cluster: labels that are Tapir's own, files of nodes where the
 // installation allows them, and what the API server says of the launcher pod in a dry run (pod.go).
 //
-// An instance's spec never changes but for what the controller copies from its VirtualMachine (states of links), its status is written by controller and agents, and those write often, also while no
-// controller runs. So updates of instances are judged by a ValidatingAdmissionPolicy, which the API server evaluates itself:
-// a webhook that is away holds up new machines and changes of machines, never those that run.
+// An instance's spec never changes but for what the controller copies from its VirtualMachine (states of links), its status is
+// written by controller and agents, and those write often, also while no controller runs. So updates of instances are judged by
+// a ValidatingAdmissionPolicy, which the API server evaluates itself: a webhook that is away holds up new machines and changes of machines, never those that run.
 //
 // # MAC addresses
 //

@@ -17,7 +17,8 @@ import (
 // a datapath may stay broken that somebody has meddled with.
 const sweepInterval = time.Minute
 
-// Sweeper removes datapaths of pods that have gone, and repairs those that somebody has meddled with. That it can is also what shows that the agent may do its work here at all.
+// Sweeper removes datapaths of pods that have gone, and repairs those that somebody has meddled with. That it can is also what
+// shows that the agent may do its work here at all.
 type Sweeper struct {
 	log *slog.Logger
 
