@@ -47,6 +47,8 @@ func shutDown(t testing.TB, c *cluster, vmi *vmiT, exitCode int32) {
 	t.Helper()
 	p := launcher(t, c, vmi)
 	end(t, c, p, exitCode, "")
+	// A pod that is gone before the controller has seen how it ended is taken for a failure.
+	until(t, c, vmi, "its end", (*vmiT).IsFinal)
 	remove(t, c, p)
 }
 

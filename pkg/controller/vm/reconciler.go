@@ -34,6 +34,7 @@ var errNotOwned = errors.New("exists and isn't this virtual machine's")
 // Reconciler brings VirtualMachines and their instances together.
 type Reconciler struct {
 	Client client.Client // reads from caches
+	Live   client.Reader // reads from the API server
 	Events events.EventRecorder
 }
 
@@ -42,7 +43,7 @@ const workers = 16
 
 // Setup adds the reconciler to a manager.
 func Setup(mgr ctrl.Manager) error {
-	r := &Reconciler{Client: mgr.GetClient(), Events: mgr.GetEventRecorder("tapir-controller")}
+	r := &Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("tapir-controller")}
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&kubevirt.VirtualMachine{}).
 		// By name, not by owner: one that is in the way matters, too.
@@ -113,8 +114,17 @@ func (r *Reconciler) do(ctx context.Context, vm *kubevirt.VirtualMachine, vmi *k
 	return nil
 }
 
-// start makes the instance of next, which is vm with the status that it should have.
+// start makes the instance of next, which is vm with the status that it should have. The cache of VirtualMachines may be behind
+// that of instances: when the instance has gone, the request that it answered may still be in the former, and would be
+// answered again. So what was decided on must be what the API server has; where it isn't, the event of what it has comes.
 func (r *Reconciler) start(ctx context.Context, vm, next *kubevirt.VirtualMachine) error {
+	live := new(kubevirt.VirtualMachine)
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(vm), live); err != nil {
+		return fmt.Errorf("look for virtual machine %s/%s before its start: %w", vm.Namespace, vm.Name, err)
+	}
+	if live.ResourceVersion != vm.ResourceVersion {
+		return nil
+	}
 	vmi := instance(next)
 	err := r.Client.Create(ctx, vmi)
 	switch {
