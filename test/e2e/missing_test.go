@@ -26,7 +26,6 @@ func TestMissing(t *testing.T) {
 		t.Parallel()
 		s := newSpace(t, "restricted")
 		s.apply(machineOfClaim)
-		s.wait("vmi/demo", "create")
 		s.explains("demo", why{"Pending", "Synchronized", "FailedPvcNotFound", "persistent volume claim demo doesn't exist"})
 		s.wait("vm/demo", "jsonpath={.status.printableStatus}=ErrorPvcNotFound")
 		s.diskVolume(cluster.Nodes()[1], "demo")

@@ -91,9 +91,12 @@ func (s *space) insist(manifest string, arguments ...string) {
 	}
 }
 
-// wait is kubectl's: for "condition=Ready", for example, of an object. It watches.
+// wait is kubectl's: for "condition=Ready", for example, of an object that may still have to be made. It watches.
 func (s *space) wait(object, what string) {
 	s.Helper()
+	if what != "delete" { // for all else kubectl wants an object that is there, which that of a controller may not be yet
+		s.kubectl("wait", "--for=create", "--timeout="+limit.String(), object)
+	}
 	s.kubectl("wait", "--for="+what, "--timeout="+limit.String(), object)
 }
 
