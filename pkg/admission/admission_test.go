@@ -250,6 +250,7 @@ func (c *testCluster) testInstanceUpdates(t *testing.T) {
 		t.Errorf("the agent of its node: %v", err)
 	}
 	refused(t, patch(agent("node-b"), status), "its own node")
+	refused(t, patch(agent("node-a"), func(v *kubevirt.VirtualMachineInstance) { v.Status.NodeName = "node-b" }), "to another node")
 	refused(t, patch(agent("node-a"), func(v *kubevirt.VirtualMachineInstance) { v.Labels[kubevirt.NodeNameLabel] = "node-b" }), "Tapir's own")
 	c.remove(t, vmi)
 }
