@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -57,7 +58,8 @@ func CheckRights(t testing.TB, log, component string, roles ...string) {
 			t.Fatal(err)
 		}
 		for _, r := range rights(role.Rules) {
-			if !used[r] {
+			// Rights on finalizers are looked up by the admission plugin that StartWith turns on, without a request of its own.
+			if !used[r] && !strings.HasSuffix(r.resource, "/finalizers") {
 				t.Errorf("%s %s lets %s %v, which it doesn't do", object.GetKind(), object.GetName(), component, r)
 			}
 		}

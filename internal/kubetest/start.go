@@ -30,6 +30,8 @@ func StartWith(t testing.TB, environment envtest.Environment) (*rest.Config, *en
 			t.Fatalf("find the API server: %v: run hack/lab.sh, or set KUBEBUILDER_ASSETS", err)
 		}
 	}
+	// As OpenShift has it: who makes a finalizer of an owner wait must have the right to.
+	environment.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	environment.CRDDirectoryPaths = append(environment.CRDDirectoryPaths, filepath.Join(root, "deploy", "crds"))
 	environment.ErrorIfCRDPathMissing = true
 	t.Cleanup(func() {

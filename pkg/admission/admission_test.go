@@ -226,6 +226,13 @@ func (c *testCluster) testInstanceUpdates(t *testing.T) {
 	if err := patch(c.as(t, "controller"), down); err != nil {
 		t.Errorf("the controller changes a link: %v", err)
 	}
+	refused(t, patch(c.as(t, "controller"), func(v *kubevirt.VirtualMachineInstance) { down(v); v.Spec.Hostname = "other" }), "never changes")
+	refused(t, patch(c.as(t, "controller"), func(v *kubevirt.VirtualMachineInstance) { v.Spec.Domain.CPU = nil }), "never changes")
+	refused(t, patch(c.as(t, "controller"), func(v *kubevirt.VirtualMachineInstance) { v.Spec.Domain.Devices.Rng = &kubevirt.Rng{} }), "never changes")
+	refused(t, patch(c.as(t, "controller"), func(v *kubevirt.VirtualMachineInstance) { v.Spec.Domain.Devices.Interfaces[0].Model = "e1000" }), "never changes")
+	refused(t, patch(c.as(t, "controller"), func(v *kubevirt.VirtualMachineInstance) {
+		v.Spec.Domain.Devices.Interfaces = append(v.Spec.Domain.Devices.Interfaces, kubevirt.Interface{Name: "second"})
+	}), "never changes")
 	refused(t, patch(c.admin, status), "written by Tapir only")
 	refused(t, patch(c.admin, func(v *kubevirt.VirtualMachineInstance) { v.Labels = map[string]string{kubevirt.NodeNameLabel: "a"} }), "Tapir's own")
 	if err := patch(c.admin, func(v *kubevirt.VirtualMachineInstance) { v.Labels = map[string]string{"mine": "a"} }); err != nil {
