@@ -32,6 +32,8 @@ func main() {
 	}
 }
 
+const usage = "usage: tapir-disk install DIRECTORY | tapir-disk copy DESTINATION [PATH]"
+
 func run(args []string) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	switch {
@@ -41,8 +43,11 @@ func run(args []string) error {
 		return copyDisk(args[1], "", log)
 	case len(args) == 3 && args[0] == "copy":
 		return copyDisk(args[1], args[2], log)
+	case len(args) == 1 && args[0] == "--help":
+		fmt.Println(usage)
+		return nil
 	}
-	return errors.New("usage: tapir-disk install DIRECTORY | tapir-disk copy DESTINATION [PATH]")
+	return errors.New(usage)
 }
 
 // install copies this very program.
