@@ -162,7 +162,11 @@ func TestCompare(t *testing.T) {
 func TestSave(t *testing.T) {
 	r := sample()
 	r.Partial = "interrupted"
-	stem, err := r.Save(filepath.Join(t.TempDir(), "new"))
+	directory := filepath.Join(t.TempDir(), "new")
+	if err := Prepare(directory); err != nil {
+		t.Fatal(err)
+	}
+	stem, err := r.Save(directory)
 	if err != nil {
 		t.Fatal(err)
 	}

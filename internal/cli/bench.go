@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,19 +89,22 @@ func (o *benchOptions) run(cmd *cobra.Command, out format) error {
 	if err := plan.Fit(append(o.loads, o.datapaths...)); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	if o.results != "" {
+		if err := report.Prepare(o.results); err != nil {
+			return err
+		}
+	}
+	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	plan.Log = watch(cmd.ErrOrStderr())
 	r, err := bench.Run(ctx, plan)
-	if out == "json" {
-		err = errors.Join(err, r.WriteJSON(cmd.OutOrStdout()))
-	} else {
-		err = errors.Join(err, r.WriteTable(cmd.OutOrStdout()))
-	}
-	if o.results != "" && len(r.Series) > 0 {
+	if o.results != "" && len(r.Series) > 0 { // before standard output, whose reader may be gone
 		err = errors.Join(err, o.keep(r, plan))
 	}
-	return err
+	if out == "json" {
+		return errors.Join(err, r.WriteJSON(cmd.OutOrStdout()))
+	}
+	return errors.Join(err, r.WriteTable(cmd.OutOrStdout()))
 }
 
 func (o *benchOptions) keep(r *report.Report, plan bench.Plan) error {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/tapir-vm/tapir/bench/report"
@@ -26,6 +25,9 @@ func TestBenchRefuses(t *testing.T) {
 		cmd.Env = append(cmd.Env, "PATH=/nowhere")
 		fails(t, cmd, "nftables")
 	})
+	t.Run("place for results", func(t *testing.T) {
+		fails(t, command("bench", "--quick", "--results", "/etc/passwd"), "/etc/passwd", "choose another")
+	})
 	t.Run("results", func(t *testing.T) {
 		fails(t, command("bench", "check", "/none.json"), "/none.json")
 		fails(t, command("bench", "compare", "/none.json", "/none.json"), "/none.json")
@@ -34,6 +36,12 @@ func TestBenchRefuses(t *testing.T) {
 
 // A run that is interrupted keeps what it has, marked, and leaves nothing on the host.
 func TestBenchInterrupted(t *testing.T) {
+	for _, s := range endSignals() {
+		t.Run(s.String(), func(t *testing.T) { interruptBench(t, s) })
+	}
+}
+
+func interruptBench(t *testing.T, signal os.Signal) {
 	if _, err := datapath.Sweep(); err != nil { // makes the directories that stay
 		t.Fatal(err)
 	}
@@ -41,7 +49,7 @@ func TestBenchInterrupted(t *testing.T) {
 	results := t.TempDir()
 	p := start(t, command("bench", "--quick", "--results", results, "--datapath", "tapir-tc,mirred"))
 	p.wait(t, "number=2")
-	if code := p.end(t, syscall.SIGINT); code != 1 {
+	if code := p.end(t, signal); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
 	kept, err := filepath.Glob(filepath.Join(results, "*-partial.json"))
@@ -54,6 +62,23 @@ func TestBenchInterrupted(t *testing.T) {
 	}
 	if r.Partial != "interrupted" || len(r.Series) == 0 {
 		t.Errorf("partial %q with %d series", r.Partial, len(r.Series))
+	}
+}
+
+// Results are kept also where nobody reads the table any more.
+func TestBenchKeepsWithoutReader(t *testing.T) {
+	results := t.TempDir()
+	cmd := command("bench", "--quick", "--results", results, "--load", "udp-out", "--datapath", "mirred")
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	cmd.Stdout = writer
+	_ = cmd.Run() // SIGPIPE ends it
+	writer.Close()
+	if kept, err := filepath.Glob(filepath.Join(results, "*.json")); err != nil || len(kept) != 1 {
+		t.Errorf("kept %v, %v; want one run", kept, err)
 	}
 }
 
