@@ -3,13 +3,10 @@
 package bench
 
 import (
-	"errors"
 	"fmt"
 	"os/exec"
 	"runtime"
 	"slices"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tapir-vm/tapir/bench/report"
 )
@@ -26,7 +23,7 @@ func Check() error {
 }
 
 // Fit takes out of the plan what this machine has not the memory or the tools for. It returns an error where
-// that is wanted by name, or nothing remains.
+// that is wanted by name, or a run as such takes more memory than there is.
 func (p *Plan) Fit(wanted []string) error {
 	free, err := freeMemory()
 	if err != nil {
@@ -71,31 +68,9 @@ func (p *Plan) Fit(wanted []string) error {
 	return nil
 }
 
-// ErrMemory says that a load needs more memory than is free.
-var ErrMemory = errors.New("too little memory")
-
 func lacks(x any) error {
 	if l, ok := x.(Lacking); ok {
 		return l.Lacks()
 	}
 	return nil
-}
-
-const (
-	base        = 300 // MiB: namespaces and buffers
-	bytesOfFlow = 600 // a tracked connection, or an entry of Tapir's tables
-)
-
-// memory is what an entry needs at most, in MiB.
-func (e Entry) memory() uint64 {
-	return base + uint64(e.Conditions().Table)*bytesOfFlow*uint64(len(e.On))>>20
-}
-
-// freeMemory is in MiB.
-func freeMemory() (uint64, error) {
-	var info unix.Sysinfo_t
-	if err := unix.Sysinfo(&info); err != nil {
-		return 0, fmt.Errorf("asking for free memory: %w", err)
-	}
-	return (info.Freeram + info.Bufferram) * uint64(info.Unit) >> 20, nil
 }

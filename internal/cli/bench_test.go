@@ -11,6 +11,7 @@ import (
 
 	"github.com/tapir-vm/tapir/bench/report"
 	"github.com/tapir-vm/tapir/internal/leftovers"
+	"github.com/tapir-vm/tapir/internal/sandbox"
 	"github.com/tapir-vm/tapir/pkg/datapath"
 )
 
@@ -24,6 +25,10 @@ func TestBenchRefuses(t *testing.T) {
 		cmd := command("bench", "--quick")
 		cmd.Env = append(cmd.Env, "PATH=/nowhere")
 		fails(t, cmd, "nftables")
+	})
+	t.Run("memory", func(t *testing.T) {
+		sandbox.File(t, "/proc/meminfo", "MemAvailable: 100000 kB\n")
+		fails(t, command("bench", "--quick"), "too little memory", "97 are free")
 	})
 	t.Run("place for results", func(t *testing.T) {
 		fails(t, command("bench", "--quick", "--results", "/etc/passwd"), "/etc/passwd", "choose another")
