@@ -83,11 +83,16 @@ func (p Plan) run(ctx context.Context, r *report.Report) error {
 			return fmt.Errorf("load %s: %w", e.Name(), err)
 		}
 	}
+	if len(r.Series) == 0 {
+		return errUnfit
+	}
 	return nil
 }
 
 // ErrInterrupted says that the user ended the run.
 var ErrInterrupted = errors.New("interrupted")
+
+var errUnfit = errors.New("none of the loads can be applied to these datapaths, which lack a tap or BPF programs: choose others")
 
 // measure applies one load to its datapaths, round by round.
 func (p Plan) measure(ctx context.Context, e Entry, r *report.Report) (err error) {

@@ -182,6 +182,12 @@ func TestRunKeepsWhatItHas(t *testing.T) {
 	}
 }
 
+func TestRunWithNothingToMeasure(t *testing.T) {
+	if _, err := Run(t.Context(), short([]Datapath{direct{}}, udpRate{out, 1, 0})); !errors.Is(err, errUnfit) {
+		t.Errorf("got %v, want %v", err, errUnfit)
+	}
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	loads := []Load{mixed{}, tcpConnections{connectionCount}, udpCost{}, programCost{}}
 	for _, e := range Quick() {
