@@ -7,32 +7,53 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
-// Check writes the targets with what was measured of them, and returns how many ratios are red.
+// Check writes where the figures are from and the targets with what was measured of them, and returns how many ratios are
+// red.
 func (r *Report) Check(w io.Writer) (red int, err error) {
 	if !r.hasTargets() {
 		return 0, errors.New("these results have nothing to check: measure with --quick, and leave --load and --datapath out")
 	}
-	for _, result := range r.Results() {
-		for _, o := range result.Against {
-			if o.Verdict == Red {
-				red++
-			}
-		}
-	}
-	return red, r.writeTargets(w)
+	r.writeFacts(w)
+	fmt.Fprintln(w)
+	return r.count(Red), r.writeTargets(w)
 }
 
 // hasTargets says whether any target was measured.
 func (r *Report) hasTargets() bool {
-	return slices.ContainsFunc(r.Results(), func(result Result) bool {
-		return slices.ContainsFunc(result.Against, func(o Outcome) bool { return o.Verdict != "" })
-	})
+	return slices.ContainsFunc(Verdicts, func(v Verdict) bool { return r.count(v) > 0 })
 }
 
-// writeTargets writes a line for each target.
+// count is how many ratios have a verdict; the empty one: are not measured.
+func (r *Report) count(v Verdict) (n int) {
+	for _, result := range r.Results() {
+		for _, o := range result.Against {
+			if o.Verdict == v {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Summary says how many ratios have which verdict.
+func (r *Report) Summary() string {
+	var parts []string
+	for _, v := range Verdicts {
+		if n := r.count(v); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, v))
+		}
+	}
+	if n := r.count(""); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d not measured", n))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// writeTargets writes a line for each target, and how many of them are met.
 func (r *Report) writeTargets(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(table, "figure\tdatapath")
@@ -47,5 +68,6 @@ func (r *Report) writeTargets(w io.Writer) error {
 		}
 		fmt.Fprintln(table)
 	}
+	fmt.Fprintf(table, "\nratios: %s\n", r.Summary())
 	return table.Flush()
 }

@@ -110,18 +110,21 @@ func TestCheck(t *testing.T) {
 		want  string
 		red   int
 	}{
-		"green":              {[]float64{18.6, 18.6, 18.6, 18.6}, "green", 0},
+		"met":                {[]float64{17, 17, 17, 17}, "met", 0},
+		"missed":             {[]float64{18.6, 18.6, 18.6, 18.6}, "missed", 0},
 		"yellow":             {[]float64{20, 20, 20, 20}, "yellow", 0},
 		"red":                {[]float64{30, 30, 30, 30}, "red", 1},
-		"half of it is red":  {[]float64{30, 18.6, 30, 18.6}, "green", 0},
-		"red by one of four": {[]float64{15, 15, 15, 60}, "met", 0},
+		"half of it is red":  {[]float64{30, 18.6, 30, 18.6}, "missed", 0},
+		"half of it is met":  {[]float64{15, 30, 15, 18.2}, "unsteady", 0},
+		"red by one of five": {[]float64{15, 15, 15, 15, 60}, "met", 0},
 	} {
 		r := &Report{Series: []Series{
-			series("tcp-rr", "kubevirt-masquerade", p50, 20, 20, 20, 20), series("tcp-rr", "tapir-tc", p50, c.tapir...),
+			series("tcp-rr", "kubevirt-masquerade", p50, 20, 20, 20, 20, 20), series("tcp-rr", "tapir-tc", p50, c.tapir...),
 		}}
 		var b bytes.Buffer
 		red, err := r.Check(&b)
-		if err != nil || red != c.red || !strings.Contains(b.String(), "  "+c.want+"  ") {
+		summary := "ratios: 1 " + c.want + ", 25 not measured\n"
+		if err != nil || red != c.red || !strings.Contains(b.String(), "  "+c.want+"  ") || !strings.HasSuffix(b.String(), summary) {
 			t.Errorf("%s: %d red, %v\n%s", name, red, err, b.String())
 		}
 	}

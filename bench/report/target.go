@@ -35,31 +35,38 @@ var targets = func() (list []target) {
 	return list
 }()
 
-// A Verdict on a ratio. To warn or to fail takes three quarters of the rounds: noise alone does neither.
+// A Verdict on a ratio. Three quarters of the rounds make it, so that noise alone does neither warn nor fail; where they agree
+// well enough for a number, the median tells whether the target is met.
 type Verdict string
 
 // Verdicts, the best first.
 const (
-	Met    Verdict = "met" // the median is where the target wants it
-	Green  Verdict = "green"
-	Yellow Verdict = "yellow" // warns
-	Red    Verdict = "red"    // fails
+	Met      Verdict = "met"
+	Missed   Verdict = "missed"   // but not so far that it warns
+	Unsteady Verdict = "unsteady" // the rounds disagree about it
+	Yellow   Verdict = "yellow"   // warns
+	Red      Verdict = "red"      // fails
 )
 
+// Verdicts are all there are, in order.
+var Verdicts = []Verdict{Met, Missed, Unsteady, Yellow, Red}
+
 func (b bound) judge(r Ratio, higherIsBetter bool) Verdict {
-	best, reaches := r.Low, func(x, limit float64) bool { return x <= limit }
+	best, worst, reaches := r.Low, r.High, func(x, limit float64) bool { return x <= limit }
 	if higherIsBetter {
-		best, reaches = r.High, func(x, limit float64) bool { return x >= limit }
+		best, worst, reaches = r.High, r.Low, func(x, limit float64) bool { return x >= limit }
 	}
 	switch {
-	case reaches(r.Median, b.Target):
+	case reaches(worst, b.Target), r.Steady && reaches(r.Median, b.Target):
 		return Met
-	case reaches(best, b.Yellow):
-		return Green
-	case reaches(best, b.Red):
+	case !reaches(best, b.Red):
+		return Red
+	case !reaches(best, b.Yellow):
 		return Yellow
+	case !r.Steady && reaches(best, b.Target):
+		return Unsteady
 	}
-	return Red
+	return Missed
 }
 
 // A Result is a target and what was measured of it.
@@ -76,10 +83,13 @@ type Outcome struct {
 	Verdict Verdict // empty: not measured
 }
 
-// Is shows the ratio with what the middle half of the rounds spans.
+// Is shows the ratio with what the middle half of the rounds spans: that alone where they disagree.
 func (o Outcome) Is() string {
-	if o.Verdict == "" {
+	switch {
+	case o.Verdict == "":
 		return "-"
+	case !o.Ratio.Steady:
+		return fmt.Sprintf("%.2f..%.2f", o.Ratio.Low, o.Ratio.High)
 	}
 	return fmt.Sprintf("%.2f (%.2f..%.2f)", o.Ratio.Median, o.Ratio.Low, o.Ratio.High)
 }
