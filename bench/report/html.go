@@ -4,9 +4,9 @@ package report
 
 import (
 	_ "embed"
-	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,93 +14,83 @@ import (
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("page").Parse(pageText))
+var page = template.Must(template.New("page").Funcs(template.FuncMap{"number": Number}).Parse(pageText))
 
-// WriteHTML writes a page that needs nothing else, with a chart for each load and the metrics that charts are for.
+// WriteHTML writes a page that needs nothing else, with the targets, and charts for each load.
 func (r *Report) WriteHTML(w io.Writer) error {
 	return page.Execute(w, struct {
 		*Report
 		Baselines []string
-		Charts    []chart
+		Figures   []figure
 		Busy      bool
-	}{r, Baselines, r.charts(), r.Facts.Busy > tooBusy})
+	}{r, Baselines, r.figures(), r.Facts.Busy > tooBusy})
 }
 
-// A chart has a bar for each datapath. Lengths are in the units of its SVG view box.
-type chart struct {
+// A figure is a load with its charts. Those that no target is about are folded away.
+type figure struct {
 	Load   Item
+	Open   bool
+	Charts []chart
+}
+
+// A chart has a bar for each datapath.
+type chart struct {
 	Metric Metric
-	Height int
 	Bars   []bar
 }
 
+// A bar is as wide as a series' median. Lengths are in thousandths of the widest.
 type bar struct {
-	Datapath, Class, Label           string
-	Steady                           bool
-	Width, Low, High, LabelX         float64
-	Y, TextY, TopY, MiddleY, BottomY int
+	*Series
+	Tapir            bool
+	Width, Low, High float64
+	Ratios           []string // for each of [Baselines]
 }
 
-const (
-	barsFrom = 205.0
-	barsWide = 480.0
-	pitch    = 26
-)
+// tails are metrics that the page leaves to the table: with p50 and p99, they say little more at a glance.
+var tails = []string{"min", "p90", "p99.9", "mean"}
 
-// charts are those of each load's first metric, and of how the slowest requests fare.
-func (r *Report) charts() (charts []chart) {
+func (r *Report) figures() (figures []figure) {
 	for _, load := range r.Loads {
-		for i, m := range r.metrics(load.Name) {
-			if i == 0 || m.Name == "p99" || m.Name == "cpu" {
-				charts = append(charts, r.chart(load, m))
+		f := figure{Load: load}
+		f.Open = slices.ContainsFunc(targets, func(t target) bool { return t.Load == load.Name })
+		for _, m := range r.metrics(load.Name) {
+			if !slices.Contains(tails, m.Name) {
+				f.Charts = append(f.Charts, r.chart(load.Name, m))
 			}
 		}
+		if len(f.Charts) > 0 {
+			figures = append(figures, f)
+		}
 	}
-	return charts
+	return figures
 }
 
-func (r *Report) chart(load Item, m Metric) chart {
-	c := chart{Load: load, Metric: m}
+func (r *Report) chart(load string, m Metric) chart {
+	c := chart{Metric: m}
 	longest := 0.0
 	for _, d := range r.Datapaths {
-		if s := r.Find(load.Name, d.Name, m.Name); s != nil {
+		if s := r.Find(load, d.Name, m.Name); s != nil {
+			c.Bars = append(c.Bars, r.bar(s))
 			longest = max(longest, s.Max)
 		}
 	}
-	for _, d := range r.Datapaths {
-		if s := r.Find(load.Name, d.Name, m.Name); s != nil {
-			c.Bars = append(c.Bars, r.bar(s, barsWide/longest, len(c.Bars)*pitch))
+	for i := range c.Bars {
+		if b := &c.Bars[i]; longest > 0 {
+			b.Width, b.Low, b.High = 1000*b.Median/longest, 1000*b.Min/longest, 1000*b.Max/longest
 		}
 	}
-	c.Height = len(c.Bars) * pitch
 	return c
 }
 
-func (r *Report) bar(s *Series, scale float64, y int) bar {
-	b := bar{
-		Datapath: s.Datapath, Steady: s.Steady,
-		Label: r.label(s),
-		Width: s.Median * scale, Low: barsFrom + s.Min*scale, High: barsFrom + s.Max*scale,
-		Y: y + 4, TextY: y + 17, TopY: y + 8, MiddleY: y + 12, BottomY: y + 16,
-	}
-	b.LabelX = b.High + 10
-	if strings.HasPrefix(s.Datapath, "tapir") {
-		b.Class = "tapir"
-	}
-	return b
-}
-
-func (r *Report) label(s *Series) string {
-	if !s.Steady {
-		return fmt.Sprintf("unsteady: %s to %s", Number(s.Min), Number(s.Max))
-	}
-	var ratios []string
+func (r *Report) bar(s *Series) bar {
+	b := bar{Series: s, Tapir: strings.HasPrefix(s.Datapath, "tapir")}
 	for _, base := range Baselines {
 		ratio := r.ratioCell(s.Load, s.Datapath, base, s.Name)
 		if _, err := strconv.ParseFloat(ratio, 64); err == nil {
 			ratio = "×" + ratio
 		}
-		ratios = append(ratios, ratio)
+		b.Ratios = append(b.Ratios, ratio)
 	}
-	return Number(s.Median) + "   " + strings.Join(ratios, " / ")
+	return b
 }

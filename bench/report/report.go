@@ -4,9 +4,11 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -68,7 +70,11 @@ func Read(path string) (*Report, error) {
 		return nil, fmt.Errorf("reading results: %w", err)
 	}
 	r := &Report{}
-	if err := json.Unmarshal(data, r); err != nil {
+	err = json.Unmarshal(data, r)
+	if err == nil && (len(r.Series) == 0 || slices.ContainsFunc(r.Series, func(s Series) bool { return len(s.Samples) == 0 })) {
+		err = errors.New("figures are missing")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reading results from %s: %w: want what tapir bench -o json writes", path, err)
 	}
 	for i := range r.Series {

@@ -5,7 +5,9 @@ package report
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -203,14 +205,48 @@ func TestSave(t *testing.T) {
 	}
 }
 
-func TestReadRefuses(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "results.json")
-	if err := os.WriteFile(path, []byte("load,datapath\n"), 0o600); err != nil {
+// The page tells what is met, opens what targets are about, and draws nothing out of its bounds.
+func TestPage(t *testing.T) {
+	r := sample()
+	r.Loads = append(r.Loads, Item{"extra", "of no target"})
+	r.Series = append(r.Series,
+		series("extra", "tapir-tc", Metric{Name: "loss", Unit: "%"}, 0, 0),
+		series("extra", "tapir-tc", Metric{Name: "p99.9", Unit: "µs"}, 1, 1))
+	var b bytes.Buffer
+	if err := r.WriteHTML(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []string{path, filepath.Join(t.TempDir(), "none")} {
-		if _, err := Read(p); err == nil {
-			t.Errorf("%s was read", p)
+	page := b.String()
+	for _, want := range []string{
+		"Targets: 3 met, 23 not measured",
+		`<details open><summary><h3>udp-in</h3>`,
+		`<details><summary><h3>extra</h3>`,
+		`<td class="median"><span class="unsteady">unsteady</span></td><td class="spread">0.5–1</td>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("want %q in the page", want)
 		}
+	}
+	for _, unwanted := range []string{"NaN", "p99.9"} {
+		if strings.Contains(page, unwanted) {
+			t.Errorf("%q is in the page", unwanted)
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "results.json")
+	for name, text := range map[string]string{
+		"a table": "load,datapath\n", "another document": `{"kind": "List"}`, "a series without samples": `{"series": [{"load": "l"}]}`,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: got %v, want an error about %s", name, err, path)
+		}
+	}
+	if _, err := Read(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: got %v, want %v", err, fs.ErrNotExist)
 	}
 }

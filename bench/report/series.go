@@ -27,9 +27,6 @@ func (s *Series) Add(sample float64) {
 }
 
 func (s *Series) summarise() {
-	if len(s.Samples) == 0 {
-		return
-	}
 	s.Median, s.Min, s.Max = quantile(s.Samples, 0.5), slices.Min(s.Samples), slices.Max(s.Samples)
 	spread := quantile(s.Samples, 0.75) - quantile(s.Samples, 0.25)
 	s.Steady = len(s.Samples) > 1 && spread <= maxSpread*s.Median

@@ -47,7 +47,7 @@ Progress goes to standard error. Ctrl-C ends it: what is there by then is printe
 	_ = cmd.RegisterFlagCompletionFunc("datapath", completeNames(bench.Datapaths()))
 	_ = cmd.RegisterFlagCompletionFunc("load", completeNames(bench.Full()))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd, *out) }
-	cmd.AddCommand(benchCompareCommand(), benchCheckCommand())
+	cmd.AddCommand(benchCompareCommand(), benchCheckCommand(), benchReportCommand())
 	return cmd
 }
 

@@ -50,3 +50,19 @@ beyond red fails the command. Both take three quarters of the rounds.`,
 		},
 	}
 }
+
+func benchReportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "report RESULTS.json",
+		Short:   "Write the page of charts of a run",
+		Example: `  tapir bench report bench/results/A.json >A.html`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := report.Read(args[0])
+			if err != nil {
+				return err
+			}
+			return r.WriteHTML(cmd.OutOrStdout())
+		},
+	}
+}

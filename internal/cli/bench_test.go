@@ -36,6 +36,7 @@ func TestBenchRefuses(t *testing.T) {
 	t.Run("results", func(t *testing.T) {
 		fails(t, command("bench", "check", "/none.json"), "/none.json")
 		fails(t, command("bench", "compare", "/none.json", "/none.json"), "/none.json")
+		fails(t, command("bench", "report", "/none.json"), "/none.json")
 	})
 }
 
@@ -94,6 +95,9 @@ func TestBenchOutput(t *testing.T) {
 	if err := json.Unmarshal([]byte(document), &r); err != nil {
 		t.Fatal(err)
 	}
+	if f := r.Facts; f.Machine == "" || f.Kernel == "" || f.MemoryMiB == 0 || f.Revision == "" {
+		t.Errorf("facts are missing in\n%s", document)
+	}
 	if s := r.Find("udp-out", "tapir-tc", "rate"); s == nil || len(s.Samples) != r.Rounds {
 		t.Errorf("want a sample of each of %d rounds in\n%s", r.Rounds, document)
 	}
@@ -103,6 +107,9 @@ func TestBenchOutput(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "r.json")
 	if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if page := tapir(t, "bench", "report", file); !strings.Contains(page, "<h3>udp-out</h3>") {
+		t.Errorf("report says\n%s", page)
 	}
 	if got := tapir(t, "bench", "compare", file, file); !strings.Contains(got, "tapir-tc") {
 		t.Errorf("compare says\n%s", got)
