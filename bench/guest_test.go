@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -32,6 +33,21 @@ func TestRunWithGuests(t *testing.T) {
 				t.Errorf("left %v, %v", left, err)
 			}
 		})
+	}
+}
+
+// A run that ends while its guest boots takes QEMU along.
+func TestGuestsEndWithTheRun(t *testing.T) {
+	t.Chdir("..")
+	checkLeftovers(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := Run(ctx, short([]Datapath{&interrupter{tapirTC{}, cancel}}, guestRR{}))
+	if !errors.Is(err, ErrInterrupted) || r.Partial == "" {
+		t.Errorf("got %v, partial %q; want %v", err, r.Partial, ErrInterrupted)
+	}
+	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "tapir-bench-*")); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
 	}
 }
 

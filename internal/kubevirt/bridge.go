@@ -5,6 +5,7 @@ package kubevirt
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -14,6 +15,9 @@ import (
 type Bridge struct {
 	MTU int // of the pod's NIC, in bytes
 }
+
+// dhcpServer is the bridge's address, from which KubeVirt answers the guest of a pod's first NIC.
+var dhcpServer = netip.MustParsePrefix("169.254.75.10/32")
 
 // SetUp makes it. The dummy device that keeps the pod NIC's name for the CNI plugin is left out: it is
 // down and sees no packet.
@@ -25,6 +29,9 @@ func (b Bridge) SetUp() error {
 	bridge, err := addBridge(b.MTU, nil)
 	if err != nil {
 		return err
+	}
+	if err := netlink.AddrAdd(bridge, &netlink.Addr{IPNet: ipNet(dhcpServer)}); err != nil {
+		return fmt.Errorf("adding %s to the bridge: %w", dhcpServer, err)
 	}
 	if err := takeOver(nic, bridge); err != nil {
 		return fmt.Errorf("moving %s into the bridge: %w", nicName, err)
