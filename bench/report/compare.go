@@ -5,12 +5,13 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
 
-// Compare writes how each load's first metric changed from one run to another: for each datapath the medians, and for
-// all but the first baseline their ratio to it, which says more where the runs are of different machines or days.
+// Compare writes how the figures of each load changed from one run to another: for each datapath the medians, and their
+// ratio to the first baseline, which says more where the runs are of different machines or days.
 func Compare(w io.Writer, before, after *Report) error {
 	fmt.Fprintf(w, "before: ")
 	before.writeFacts(w)
@@ -22,7 +23,7 @@ func Compare(w io.Writer, before, after *Report) error {
 	common := 0
 	for _, s := range after.Series {
 		old := before.Find(s.Load, s.Datapath, s.Metric.Name)
-		if old == nil || s.Metric != after.metrics(s.Load)[0] {
+		if old == nil || !slices.Contains(after.telling(s.Load), s.Metric) {
 			continue
 		}
 		common++
@@ -42,7 +43,7 @@ func Compare(w io.Writer, before, after *Report) error {
 }
 
 func change(old, s *Series) string {
-	if !old.Steady || !s.Steady {
+	if !old.Steady || !s.Steady || old.Median == 0 {
 		return "?"
 	}
 	return fmt.Sprintf("%+.1f %%", (s.Median/old.Median-1)*100)

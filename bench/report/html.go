@@ -47,17 +47,12 @@ type bar struct {
 	Ratios           []string // for each of [Baselines]
 }
 
-// tails are metrics that the page leaves to the table: with p50 and p99, they say little more at a glance.
-var tails = []string{"min", "p90", "p99.9", "mean"}
-
 func (r *Report) figures() (figures []figure) {
 	for _, load := range r.Loads {
 		f := figure{Load: load}
 		f.Open = slices.ContainsFunc(targets, func(t target) bool { return t.Load == load.Name })
-		for _, m := range r.metrics(load.Name) {
-			if !slices.Contains(tails, m.Name) {
-				f.Charts = append(f.Charts, r.chart(load.Name, m))
-			}
+		for _, m := range r.telling(load.Name) {
+			f.Charts = append(f.Charts, r.chart(load.Name, m))
 		}
 		if len(f.Charts) > 0 {
 			figures = append(figures, f)

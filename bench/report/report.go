@@ -63,6 +63,14 @@ func (r *Report) metrics(load string) (metrics []Metric) {
 	return metrics
 }
 
+// tails are metrics that add little to p50 and p99 at a glance.
+var tails = []string{"min", "p90", "p99.9", "mean"}
+
+// telling are the metrics of a load that the page and comparisons are about; the table and the files have all.
+func (r *Report) telling(load string) []Metric {
+	return slices.DeleteFunc(r.metrics(load), func(m Metric) bool { return slices.Contains(tails, m.Name) })
+}
+
 // Read reads what WriteJSON wrote.
 func Read(path string) (*Report, error) {
 	data, err := os.ReadFile(path)

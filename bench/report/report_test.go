@@ -144,15 +144,25 @@ func TestTargets(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	var b bytes.Buffer
-	after := sample()
+	p99, mean := Metric{Name: "p99", Unit: "µs"}, Metric{Name: "mean", Unit: "µs"}
+	before, after := sample(), sample()
+	before.Series = append(before.Series, series("tcp-rr", "tapir-tc", p99, 40, 40), series("tcp-rr", "tapir-tc", mean, 20, 20))
+	after.Series = append(after.Series, series("tcp-rr", "tapir-tc", p99, 50, 50), series("tcp-rr", "tapir-tc", mean, 22, 22))
 	after.Series[4] = series("tcp-rr", "tapir-tc", p50, 30, 30.2, 30.4)
-	if err := Compare(&b, sample(), after); err != nil {
+	if err := Compare(&b, before, after); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"+100.0 %", "0.75", "1.50"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("want %q in\n%s", want, b.String())
-		}
+	_, got, _ := strings.Cut(b.String(), "\n\n")
+	want := `load    datapath             metric     before                after                 change     / kubevirt-masquerade before  after
+udp-in  kubevirt-masquerade  rate Mpps  unsteady 0.25..0.5    unsteady 0.25..0.5    ?          1.00                          1.00
+udp-in  mirred               rate Mpps  unsteady 0.5..1       unsteady 0.5..1       ?          2.00                          2.00
+udp-in  tapir-tc             rate Mpps  unsteady 0.5..1       unsteady 0.5..1       ?          2.00                          2.00
+tcp-rr  kubevirt-masquerade  p50 µs     20.1                  20.1                  +0.0 %     1.00                          1.00
+tcp-rr  tapir-tc             p50 µs     15.1                  30.2                  +100.0 %   0.75                          1.50
+tcp-rr  tapir-tc             p99 µs     40                    50                    +25.0 %    -                             -
+`
+	if diff := cmp.Diff(strings.Fields(want), strings.Fields(got)); diff != "" {
+		t.Error(diff)
 	}
 	if err := Compare(io.Discard, sample(), &Report{}); err == nil {
 		t.Error("nothing in common is no error")

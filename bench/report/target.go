@@ -35,8 +35,8 @@ var targets = func() (list []target) {
 	return list
 }()
 
-// A Verdict on a ratio. Three quarters of the rounds make it, so that noise alone does neither warn nor fail; where they agree
-// well enough for a number, the median tells whether the target is met.
+// A Verdict on a ratio. To warn or to fail takes three quarters of the rounds: noise alone does neither. So does meeting
+// the target, unless the rounds agree well enough for their median to be quoted.
 type Verdict string
 
 // Verdicts, the best first.
