@@ -4,6 +4,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,5 +114,30 @@ func TestBenchOutput(t *testing.T) {
 	}
 	if got := tapir(t, "bench", "compare", file, file); !strings.Contains(got, "tapir-tc") {
 		t.Errorf("compare says\n%s", got)
+	}
+}
+
+// A red ratio fails the check; a yellow one warns.
+func TestBenchCheck(t *testing.T) {
+	results := func(p50 float64) string {
+		var r report.Report
+		for datapath, sample := range map[string]float64{"kubevirt-masquerade": 20, "tapir-tc": p50} {
+			s := report.Series{Load: "tcp-rr", Datapath: datapath, Metric: report.Metric{Name: "p50", Unit: "µs"}}
+			s.Add(sample)
+			s.Add(sample)
+			r.Series = append(r.Series, s)
+		}
+		file, err := os.Create(filepath.Join(t.TempDir(), "r.json"))
+		if err == nil {
+			err = errors.Join(r.WriteJSON(file), file.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file.Name()
+	}
+	t.Run("red", func(t *testing.T) { fails(t, command("bench", "check", results(30)), "1 ratios are red", "compare") })
+	if table := tapir(t, "bench", "check", results(20)); !strings.Contains(table, "ratios: 1 yellow, 25 not measured") {
+		t.Errorf("check says\n%s", table)
 	}
 }
