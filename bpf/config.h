@@ -10,6 +10,8 @@ volatile const __u32 nic_mtu;
 volatile const __u64 nic_mac; /* low 6 bytes in wire order */
 volatile const bool redirect_peer; /* how packets leave, see nexthop.h */
 volatile const __u32 second; /* in units of clock.h, at least 1 */
+volatile const __u32 flow_slots; /* size of the flow table */
+volatile const __u64 flow_seed; /* see table.h */
 #define LO_IFINDEX 1 /* LOOPBACK_IFINDEX of net/net_namespace.h */
 
 /* A family is on when the pod NIC has a global address of it. */

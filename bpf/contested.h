@@ -27,7 +27,7 @@ static __always_inline void count_event(__u32 event)
 
 static __always_inline bool contested_stale(const struct flow_key *key, const struct contest *c, __u32 now)
 {
-	__u8 class = class_of_key(key);
+	__u8 class = key->class;
 
 	return (__s32)(epoch_of(class, now) - epoch_of(class, c->seen)) > 1;
 }

@@ -19,15 +19,19 @@ __noinline int flow_store(const struct flow_key *key, __u32 side, __u32 own, __u
 	if (!key)
 		return 0;
 
-	struct flow f = {.side = side, .port = own, .epoch = epoch, .seen = now, .made = now}, *old;
+	struct flow entry = {.tuple = tuple_owned(key, side, own, epoch), .remote = key->remote, .seen = now, .made = now};
+	__u64 tuple;
+	struct flow *known = flow_find(key, &tuple);
 
-	old = bpf_map_lookup_elem(&flows, key);
-	if (old && old->side == side && old->port == own) {
-		old->epoch = epoch;
-		old->seen = now;
-		return 0;
+	if (!known) {
+		flow_insert(key, &entry, now);
+	} else if (side_of(tuple) == side && port_of(tuple) == (__be16)own) {
+		__sync_val_compare_and_swap(&known->tuple, tuple, entry.tuple); /* the epoch is all that differs */
+		known->seen = now;
+	} else {
+		flow_write(known, &entry);
 	}
-	return bpf_map_update_elem(&flows, key, &f, BPF_ANY);
+	return 0;
 }
 
 /* Tries one wire port at random: takes it for the side if neither uses it. 0: it is taken. */
@@ -37,7 +41,7 @@ __noinline int port_try(struct flow_key *key, __u32 side, __u16 own, __u32 now)
 		return 0;
 
 	__u32 n = PORT_MIN + (((__u64)bpf_get_prandom_u32() * (65536 - PORT_MIN)) >> 32);
-	__u8 class = class_of_key(key);
+	__u8 class = key->class;
 	struct settings *s = settings_of();
 	__be16 wire = bpf_htons(n);
 
@@ -99,12 +103,13 @@ static __always_inline enum intent intent_of(const struct packet *p)
  */
 static __always_inline __be16 port_choose(struct flow_key *key, __u8 side, __be16 own, __u32 now)
 {
-	struct flow *f = bpf_map_lookup_elem(&flows, key);
-	bool certain = f && f->side != side;
+	__u64 tuple;
+	struct flow *f = flow_find(key, &tuple);
+	bool certain = f && side_of(tuple) != side;
 	struct contest *c;
 	__be16 wire;
 
-	if (f && f->side == side && f->port == own)
+	if (f && !certain && port_of(tuple) == own)
 		return own; /* the remote opened it */
 	wire = port_allocate(key, side, own, now);
 	if (wire)
@@ -125,14 +130,15 @@ __noinline int flow_wire_port(struct flow_key *key, __u32 side, __u32 now)
 {
 	struct contest *c;
 	struct flow *f;
+	__u64 tuple;
 
 	if (!key)
 		return -1;
 	c = contested_find(key, side, now);
 	if (c)
 		return c->port;
-	f = bpf_map_lookup_elem(&flows, key);
-	return f && f->side != side ? -1 : key->local_port;
+	f = flow_find(key, &tuple);
+	return f && side_of(tuple) != side ? -1 : key->local_port;
 }
 
 /*
@@ -144,7 +150,7 @@ __noinline int flow_resolve_outward(struct flow_key *key, __u32 side, __u32 inte
 	if (!key)
 		return -1;
 
-	__u8 class = class_of_key(key);
+	__u8 class = key->class;
 	__be16 own = key->local_port, wire = own;
 	struct contest *c = contested_find(key, side, now);
 	__u32 epoch = epoch_of(class, now);
@@ -176,7 +182,7 @@ __noinline int flow_owner(struct __sk_buff *skb, struct flow_key *key, __u32 ope
 	if (!key || !own)
 		return 0;
 
-	__u8 class = class_of_key(key), rule = port_rule(class, key->local_port);
+	__u8 class = key->class, rule = port_rule(class, key->local_port);
 	struct contest *c;
 	__u32 owners;
 
@@ -210,7 +216,7 @@ __noinline int flow_resolve_inward(struct __sk_buff *skb, struct flow_key *key, 
 	if (!key)
 		return 0;
 
-	__u8 class = class_of_key(key);
+	__u8 class = key->class;
 	__be16 own;
 	__u8 side = flow_owner(skb, key, opens, now, &own);
 

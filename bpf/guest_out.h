@@ -42,6 +42,7 @@ __noinline int guest_out_rare(struct __sk_buff *skb, const struct packet *p)
 	struct flow_key key;
 	struct flow *flow = NULL;
 	__u32 now = clock_now();
+	__u64 tuple;
 	int err;
 
 	if (p->ttl <= 1)
@@ -64,7 +65,7 @@ __noinline int guest_out_rare(struct __sk_buff *skb, const struct packet *p)
 				return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);
 			r.old_port = p->sport;
 			r.new_port = wire;
-			flow = bpf_map_lookup_elem(&flows, &key);
+			flow = flow_find(&key, &tuple);
 		}
 		if (flow)
 			flow_touch(flow, DIR_TRANSMIT, skb->len, now);

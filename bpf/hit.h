@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The flow table: a cache of decisions, keyed by what both directions of a flow share on the wire. A hit that is
- * fresh and whose owner fits is the fast path, the same for TC and XDP; everything else is decided again (flow.h).
+ * What the flow table (table.h) says of a packet, keyed by what both directions of a flow share on the wire. A hit that
+ * is fresh and whose owner fits is the fast path, the same for TC and XDP; everything else is decided again (flow.h).
  * TCP entries are fresh for as long as they are there, since a new connection shows by its SYN; others for one to two
  * epochs.
  */
 #pragma once
 
 #include "owners.h"
+#include "table.h"
 
 static __always_inline void key_outward(struct flow_key *key, const struct packet *p)
 {
@@ -16,7 +17,8 @@ static __always_inline void key_outward(struct flow_key *key, const struct packe
 	key->local_port = p->sport;
 	key->proto = p->proto;
 	key->ipv6 = p->ipv6;
-	key->kind = key->pad = 0;
+	key->class = p->class;
+	key->kind = 0;
 }
 
 static __always_inline void key_inward(struct flow_key *key, const struct packet *p)
@@ -26,7 +28,8 @@ static __always_inline void key_inward(struct flow_key *key, const struct packet
 	key->local_port = p->dport;
 	key->proto = p->proto;
 	key->ipv6 = p->ipv6;
-	key->kind = key->pad = 0;
+	key->class = p->class;
+	key->kind = 0;
 }
 
 static __always_inline bool flow_fresh(const struct flow *f, __u8 class, __u32 now)
@@ -40,7 +43,7 @@ static __always_inline bool flow_fresh(const struct flow *f, __u8 class, __u32 n
  */
 static __always_inline bool flow_in_use(const struct flow *f, __u32 now)
 {
-	return f->packets[DIR_TRANSMIT] && epoch_of(CLASS_UDP, now) - epoch_of(CLASS_UDP, f->seen) <= 1;
+	return f->bytes[DIR_TRANSMIT] && epoch_of(CLASS_UDP, now) - epoch_of(CLASS_UDP, f->seen) <= 1;
 }
 
 /*
@@ -51,18 +54,20 @@ static __always_inline void flow_touch(struct flow *f, enum direction dir, __u32
 {
 	if (f->seen != now)
 		f->seen = now;
-	f->packets[dir] += 1;
 	f->bytes[dir] += len;
+	if (!++f->packets[dir])
+		f->bytes[dir] += 1ULL << BYTES_BITS;
 }
 
-/* The flow of a packet from outside, if the table says whose it is. */
-static __always_inline struct flow *hit_inward(const struct flow_key *key, const struct packet *p, __u32 now)
+/* The flow of a packet from outside, if the table says whose it is; the word says whose. */
+static __always_inline struct flow *hit_inward(const struct flow_key *key, const struct packet *p, __u32 now,
+					       __u64 *tuple)
 {
 	struct flow *flow;
 
 	if (p->opens && p->class != CLASS_TCP)
 		return NULL;
-	flow = bpf_map_lookup_elem(&flows, key);
+	flow = flow_hit(key, tuple_of(key), TUPLE_KEY, tuple);
 	if (!flow || !(p->opens ? flow_in_use(flow, now) : flow_fresh(flow, p->class, now)))
 		return NULL;
 	return flow;
@@ -71,9 +76,7 @@ static __always_inline struct flow *hit_inward(const struct flow_key *key, const
 /* The flow of a packet that the side sends, if the table knows it as that side's, on its own port, claimed. */
 static __always_inline struct flow *hit_outward(const struct flow_key *key, const struct packet *p, __u8 side, __u32 now)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, key);
+	__u64 tuple;
 
-	if (!flow || flow->side != side || flow->port != p->sport || flow->epoch != epoch_of(p->class, now))
-		return NULL;
-	return flow;
+	return flow_hit(key, tuple_owned(key, side, p->sport, epoch_of(p->class, now)), TUPLE_ALL, &tuple);
 }

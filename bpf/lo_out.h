@@ -23,7 +23,7 @@ __noinline int lo_out_error(struct __sk_buff *skb, const struct packet *p)
 		return PASS;
 	key_outward(&key, &q);
 	key.remote = constant(&f->gateway);
-	if (!loopback_known(&key, q.class, clock_now()))
+	if (!loopback_known(&key, clock_now()))
 		return PASS;
 	if (rewrite_quoted(skb, p, &q, &r))
 		return drop(skb, DIR_RECEIVE, DROP_MALFORMED);
@@ -45,6 +45,7 @@ __noinline int lo_out_own(struct __sk_buff *skb, const struct packet *p)
 	__u32 now = clock_now();
 	struct flow_key key;
 	struct flow *flow;
+	__u64 tuple;
 	int err;
 
 	if (p->frag == FRAG_LATER) {
@@ -53,7 +54,7 @@ __noinline int lo_out_own(struct __sk_buff *skb, const struct packet *p)
 	} else {
 		key_inward(&key, p);
 		key.remote = constant(&f->gateway);
-		flow = bpf_map_lookup_elem(&flows, &key);
+		flow = flow_find(&key, &tuple);
 		if (port_rule(p->class, p->dport) != SIDE_GUEST) {
 			/* Between pod processes. Its answers must pass too when the client's port is declared. */
 			if (p->opens && port_rule(p->class, p->sport) == SIDE_GUEST) {
@@ -63,11 +64,11 @@ __noinline int lo_out_own(struct __sk_buff *skb, const struct packet *p)
 			}
 			return PASS;
 		}
-		if (flow && flow->side == SIDE_POD && !p->opens)
+		if (flow && side_of(tuple) == SIDE_POD && !p->opens)
 			return PASS;
-		if (!flow || flow->side != SIDE_LOOPBACK) {
+		if (!flow || side_of(tuple) != SIDE_LOOPBACK) {
 			flow_store(&key, SIDE_LOOPBACK, p->dport, 0, now);
-			flow = bpf_map_lookup_elem(&flows, &key);
+			flow = flow_find(&key, &tuple);
 		}
 		if (flow)
 			flow_touch(flow, DIR_RECEIVE, skb->len, now);

@@ -15,18 +15,19 @@ __noinline int loopback_restore(struct __sk_buff *skb, struct flow_key *key, __u
 		return false;
 	union addr lo = constant(&family_of(key->ipv6)->loopback);
 
-	if (port_rule(class_of_key(key), key->local_port) != SIDE_GUEST ||
+	if (port_rule(key->class, key->local_port) != SIDE_GUEST ||
 	    !socket_holds(skb, key->proto, key->ipv6, &lo, key->local_port, &lo, key->remote_port, false))
 		return false;
 	flow_store(key, SIDE_LOOPBACK, key->local_port, 0, now);
 	return true;
 }
 
-static __always_inline bool loopback_known(const struct flow_key *key, __u8 class, __u32 now)
+static __always_inline bool loopback_known(const struct flow_key *key, __u32 now)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, key);
+	__u64 tuple;
+	struct flow *flow = flow_find(key, &tuple);
 
-	return flow && flow->side == SIDE_LOOPBACK && flow_fresh(flow, class, now);
+	return flow && side_of(tuple) == SIDE_LOOPBACK && flow_fresh(flow, key->class, now);
 }
 
 __noinline int loopback_return(struct __sk_buff *skb, const struct packet *p)
@@ -51,20 +52,21 @@ __noinline int loopback_return(struct __sk_buff *skb, const struct packet *p)
 		if (err)
 			return drop(skb, DIR_TRANSMIT, err);
 		key_inward(&key, &q);
-		if (!loopback_known(&key, q.class, now)) /* nor is any whose source isn't the gateway */
+		if (!loopback_known(&key, now)) /* nor is any whose source isn't the gateway */
 			return PASS;
 		err = rewrite_quoted(skb, p, &q, &r);
 		if (err)
 			return drop(skb, DIR_TRANSMIT, err);
 	} else {
 		struct flow *flow;
+		__u64 tuple;
 
 		if (p->opens)
 			return PASS;
 		key_outward(&key, p);
-		if (!loopback_known(&key, p->class, now) && !loopback_restore(skb, &key, now))
+		if (!loopback_known(&key, now) && !loopback_restore(skb, &key, now))
 			return PASS;
-		flow = bpf_map_lookup_elem(&flows, &key);
+		flow = flow_find(&key, &tuple);
 		if (flow)
 			flow_touch(flow, DIR_TRANSMIT, skb->len, now);
 		fragment_remember(p, SIDE_LOOPBACK);

@@ -11,10 +11,12 @@
 #define OWNER_SLOTS 8 /* per word, see owners.h */
 #define OWNER_WORDS (65536 / OWNER_SLOTS)
 
+/* See table.h. Memory that can be mapped begins at a page, so that each entry is a cache line, and not parts of two. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 16384);
-	__type(key, struct flow_key);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
 	__type(value, struct flow);
 } flows SEC(".maps");
 

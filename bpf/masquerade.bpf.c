@@ -49,6 +49,26 @@ const enum direction *keep_direction __attribute__((unused));
 #include "nic_out.h"
 #include "lo_out.h"
 
+/* User space runs this on an entry of another flow table, to have it in this one, unless its flow is there already. */
+SEC("tc")
+int tapir_carry(struct __sk_buff *skb)
+{
+	struct flow_key key = {};
+	struct flow entry;
+	__u64 tuple;
+
+	if (bpf_skb_load_bytes(skb, 0, &entry, sizeof(entry)) || !(entry.tuple & TUPLE_USED))
+		return 0;
+	key.remote = entry.remote;
+	key.remote_port = entry.tuple;
+	key.local_port = entry.tuple >> 16;
+	key.class = class_in(entry.tuple);
+	key.ipv6 = ipv6_in(entry.tuple);
+	if (!flow_find(&key, &tuple))
+		flow_insert(&key, &entry, clock_now());
+	return 0;
+}
+
 /* User space runs this to learn what time the flow table has. */
 SEC("tc")
 int tapir_clock(struct __sk_buff *skb)

@@ -14,6 +14,7 @@ __noinline int nic_in_error(struct __sk_buff *skb, const struct packet *p)
 	struct flow_key key;
 	struct flow *flow;
 	struct packet q;
+	__u64 tuple;
 	int err = parse_quoted(skb, p, &q);
 
 	if (err)
@@ -21,11 +22,11 @@ __noinline int nic_in_error(struct __sk_buff *skb, const struct packet *p)
 	if (!addr_equal(&q.src, &f->pod, p->ipv6))
 		return PASS;
 	key_outward(&key, &q);
-	flow = bpf_map_lookup_elem(&flows, &key);
+	flow = flow_find(&key, &tuple);
 	r.old_port = q.sport;
 	if (flow && flow_fresh(flow, q.class, now)) {
-		side = flow->side;
-		r.new_port = flow->port;
+		side = side_of(tuple);
+		r.new_port = port_of(tuple);
 	} else {
 		side = flow_owner(skb, &key, false, now, &r.new_port);
 	}
@@ -90,22 +91,23 @@ __noinline int nic_in_rare(struct __sk_buff *skb, const struct packet *p)
 	__u32 now = clock_now(), side;
 	struct flow_key key;
 	struct flow *flow;
+	__u64 tuple;
 	int err;
 
 	/* Neighbour discovery and the like */
 	if (p->class == CLASS_ICMP && !icmp_is_query(p->icmp_type, p->ipv6) && !icmp_is_answer(p->icmp_type, p->ipv6))
 		return PASS;
 	key_inward(&key, p);
-	flow = hit_inward(&key, p, now);
+	flow = hit_inward(&key, p, now, &tuple);
 	if (flow) {
-		side = flow->side;
-		r.new_port = flow->port;
+		side = side_of(tuple);
+		r.new_port = port_of(tuple);
 	} else {
 		__u32 resolved = flow_resolve_inward(skb, &key, p->opens, now);
 
 		side = resolved >> 16;
 		r.new_port = resolved;
-		flow = bpf_map_lookup_elem(&flows, &key);
+		flow = flow_find(&key, &tuple);
 	}
 	if (flow)
 		flow_touch(flow, DIR_RECEIVE, skb->len, now);
@@ -136,6 +138,7 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 	struct flow_key key;
 	struct flow *flow;
 	struct packet p;
+	__u64 tuple;
 	int err = parse(skb, &p, ETH_HLEN, ipv6, false);
 
 	if (err)
@@ -156,8 +159,8 @@ static __always_inline int nic_in_ip(struct __sk_buff *skb, const bool ipv6)
 		return nic_in_rare(skb, &p);
 	/* The fast path: a flow that the table knows as the guest's, on the port that is its own. */
 	key_inward(&key, &p);
-	flow = hit_inward(&key, &p, now);
-	if (!flow || flow->side != SIDE_GUEST || flow->port != p.dport)
+	flow = hit_inward(&key, &p, now, &tuple);
+	if (!flow || side_of(tuple) != SIDE_GUEST || port_of(tuple) != p.dport)
 		return nic_in_rare(skb, &p);
 	flow_touch(flow, DIR_RECEIVE, skb->len, now);
 	r.src = p.src;

@@ -15,6 +15,7 @@ __noinline int nic_out_own(struct __sk_buff *skb, const struct packet *p)
 	__u32 now = clock_now();
 	struct flow_key key;
 	struct flow *flow;
+	__u64 tuple;
 	int wire, err;
 
 	/* Answers to pings and ICMP errors follow from what came in; they claim nothing. */
@@ -30,7 +31,7 @@ __noinline int nic_out_own(struct __sk_buff *skb, const struct packet *p)
 			   flow_resolve_outward(&key, SIDE_POD, intent_of(p), now);
 	if (wire < 0)
 		return drop(skb, DIR_TRANSMIT, DROP_NO_FREE_PORT);
-	flow = bpf_map_lookup_elem(&flows, &key);
+	flow = flow_find(&key, &tuple);
 	if (flow)
 		flow_touch(flow, DIR_TRANSMIT, skb->len, now);
 	if (wire == p->sport)

@@ -34,17 +34,6 @@ static __always_inline __u32 epoch_of(__u8 class, __u32 clock)
 	return clock >> (epoch_shift[class & (CLASSES - 1)] & 31);
 }
 
-/* A function of its own, or the verifier would follow its callers once for each class. */
-__noinline int class_of_protocol(__u32 proto, __u32 ipv6)
-{
-	return class_of(proto, ipv6);
-}
-
-static __always_inline __u8 class_of_key(const struct flow_key *key)
-{
-	return class_of_protocol(key->proto, key->ipv6);
-}
-
 static __always_inline __u16 owner_slot(const struct flow_key *key)
 {
 	__u64 mixed = (key->remote.half[0] + key->remote_port) * 0x9e3779b97f4a7c15ULL;
@@ -55,7 +44,7 @@ static __always_inline __u16 owner_slot(const struct flow_key *key)
 
 static __always_inline __u64 *owner_word(const struct flow_key *key)
 {
-	__u32 index = ((key->ipv6 & 1) * CLASSES + class_of_key(key)) * OWNER_WORDS + owner_slot(key) / OWNER_SLOTS;
+	__u32 index = ((key->ipv6 & 1) * CLASSES + (key->class & (CLASSES - 1))) * OWNER_WORDS + owner_slot(key) / OWNER_SLOTS;
 
 	return bpf_map_lookup_elem(&owners, &index);
 }
@@ -81,7 +70,7 @@ __noinline __u32 owners_of(const struct flow_key *key, __u32 now)
 
 	if (!word)
 		return 0;
-	w = owner_aged(*word, epoch_of(class_of_key(key), now));
+	w = owner_aged(*word, epoch_of(key->class, now));
 	return ((w >> bit | w >> (bit + 8)) & 1) << SIDE_POD | ((w >> (bit + 16) | w >> (bit + 24)) & 1) << SIDE_GUEST;
 }
 
@@ -92,7 +81,7 @@ __noinline int owner_claim(const struct flow_key *key, __u32 side, __u32 now)
 		return false;
 
 	__u64 bit = 1ULL << (owner_slot(key) % OWNER_SLOTS + (side == SIDE_GUEST ? 24 : 8));
-	__u32 epoch = epoch_of(class_of_key(key), now);
+	__u32 epoch = epoch_of(key->class, now);
 	__u64 *word = owner_word(key);
 
 	if (!word)

@@ -42,21 +42,25 @@ struct flow_key {
 	__be16 local_port;
 	__u8 proto;
 	__u8 ipv6;
-	__u8 kind; /* flow table: 0; contested table: enum side of a forward entry, 0 for a wire entry */
-	__u8 pad;
+	__u8 kind;  /* contested table: enum side of a forward entry, 0 for a wire entry */
+	__u8 class; /* enum class */
 };
 
-/* What was decided for a flow. Soft state: it may vanish at any time and is then decided again. */
+/*
+ * What was decided for a flow, in one cache line, see table.h. Soft state: it may vanish at any time and is then decided
+ * again.
+ */
 struct flow {
-	__u8 side;    /* enum side */
-	__u8 pad[1];
-	__be16 port;  /* the owner's own port; differs from the wire port where that was taken */
-	__u32 epoch;  /* when the owner last claimed the wire port, see owners.h */
-	__u32 seen;   /* clock of the last packet, see clock.h */
-	__u32 made;   /* clock of the first packet */
-	__u64 packets[2], bytes[2]; /* by enum direction */
-	__u64 next_hop; /* see nexthop.h. An entry of the table takes two cache lines with it, and not a byte more */
+	__u64 tuple;    /* ports, whose they are, and when that was claimed; 0: none */
+	union addr remote;
+	__u64 next_hop; /* see nexthop.h */
+	__u32 seen;     /* clock of the last packet, see clock.h */
+	__u32 made;     /* clock of the first packet */
+	__u32 packets[2]; /* by enum direction; what doesn't fit in is counted in the last 8 bits of bytes */
+	__u64 bytes[2];
 };
+
+#define BYTES_BITS 56
 
 /* Seen from the guest. */
 enum direction {

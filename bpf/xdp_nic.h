@@ -10,16 +10,17 @@ static __always_inline int xdp_nic_ip(context *ctx, const bool ipv6)
 	struct flow_key key;
 	struct flow *flow;
 	struct packet p;
+	__u64 tuple;
 
 	if (!read_plain(ctx, &p, ipv6) || !addr_equal(&p.dst, &f->pod, ipv6) || addr_in(&p.src, f, ipv6) ||
 	    is_nowhere(&p.src, ipv6) || is_group(&p.src, ipv6) || addr_equal(&p.src, &f->pod, ipv6))
 		return XDP_PASS;
 	key_inward(&key, &p);
-	flow = hit_inward(&key, &p, now);
-	if (!flow || flow->side != SIDE_GUEST || !address_to_guest(ctx))
+	flow = hit_inward(&key, &p, now, &tuple);
+	if (!flow || side_of(tuple) != SIDE_GUEST || !address_to_guest(ctx))
 		return XDP_PASS;
 	r = (struct rewrite){.src = p.src, .dst = constant(&f->guest), .difference = f->to_guest,
-			     .old_port = p.dport, .new_port = flow->port, .which = DESTINATION_PORT, .routed = true};
+			     .old_port = p.dport, .new_port = port_of(tuple), .which = DESTINATION_PORT, .routed = true};
 	if (rewrite(ctx, &p, &r))
 		return XDP_ABORTED;
 	flow_touch(flow, DIR_RECEIVE, length_of(ctx), now);

@@ -14,10 +14,16 @@ import (
 // only an evicted idle connection depends on it (RFC 5382 wants 2 h 4 min); UDP: RFC 4787, REQ-5; ICMP: RFC 5508, REQ-1.
 var portLease = [masqueradeClasses]time.Duration{24 * time.Hour, 2 * time.Minute, time.Minute, 10 * time.Minute}
 
+// enum class of bpf/types.h: port spaces.
 const (
-	masqueradeClasses = 4 // CLASSES in bpf/types.h
-	clockShift        = 6 // bpf/clock.h counts in units of 64 jiffies
+	classTCP = iota
+	classUDP
+	classICMP
+	classOther
+	masqueradeClasses
 )
+
+const clockShift = 6 // bpf/clock.h counts in units of 64 jiffies
 
 // clockUnit is what the programs' clock counts in. The coarse clocks advance once a jiffy, and say so.
 func clockUnit() (time.Duration, error) {

@@ -30,6 +30,8 @@ const (
 	fastpathProgTapirXdpTap = "tapir_xdp_tap"
 	fastpathVarEpochShift   = "epoch_shift"
 	fastpathVarFamilies     = "families"
+	fastpathVarFlowSeed     = "flow_seed"
+	fastpathVarFlowSlots    = "flow_slots"
 	fastpathVarHasIpv4      = "has_ipv4"
 	fastpathVarHasIpv6      = "has_ipv6"
 	fastpathVarNicIfindex   = "nic_ifindex"
@@ -108,6 +110,8 @@ type fastpathMapSpecs struct {
 type fastpathVariableSpecs struct {
 	EpochShift   *ebpf.VariableSpec `ebpf:"epoch_shift"`
 	Families     *ebpf.VariableSpec `ebpf:"families"`
+	FlowSeed     *ebpf.VariableSpec `ebpf:"flow_seed"`
+	FlowSlots    *ebpf.VariableSpec `ebpf:"flow_slots"`
 	HasIpv4      *ebpf.VariableSpec `ebpf:"has_ipv4"`
 	HasIpv6      *ebpf.VariableSpec `ebpf:"has_ipv6"`
 	NicIfindex   *ebpf.VariableSpec `ebpf:"nic_ifindex"`
@@ -171,6 +175,8 @@ func (m *fastpathMaps) Close() error {
 type fastpathVariables struct {
 	EpochShift   *ebpf.Variable `ebpf:"epoch_shift"`
 	Families     *ebpf.Variable `ebpf:"families"`
+	FlowSeed     *ebpf.Variable `ebpf:"flow_seed"`
+	FlowSlots    *ebpf.Variable `ebpf:"flow_slots"`
 	HasIpv4      *ebpf.Variable `ebpf:"has_ipv4"`
 	HasIpv6      *ebpf.Variable `ebpf:"has_ipv6"`
 	NicIfindex   *ebpf.Variable `ebpf:"nic_ifindex"`

@@ -39,7 +39,8 @@ var sideNames = map[masqueradeSide]string{
 	masqueradeSideSIDE_LOOPBACK: "loopback",
 }
 
-// Flows reads the flow table. It changes meanwhile: an entry may be missing, none is torn.
+// Flows reads the flow table. It changes meanwhile: an entry may be missing, or be a mixture of the flow that left it
+// and the one that came.
 func (n *NIC) Flows() ([]Flow, error) {
 	unit, err := clockUnit()
 	if err != nil {
@@ -53,24 +54,22 @@ func (n *NIC) Flows() ([]Flow, error) {
 		return max(0, time.Duration(int32(now-clock))) * unit
 	}
 	flows := []Flow{}
-	err = eachFlow(n.maps.Flows, func(k *masqueradeFlowKey, v *masqueradeFlow) {
-		flows = append(flows, Flow{
-			Proto:      protocolName(k.Proto),
-			Owner:      sideNames[masqueradeSide(v.Side)],
-			Guest:      n.ownerAddress(masqueradeSide(v.Side), k.Ipv6 != 0),
-			GuestPort:  hostOrder(v.Port),
-			NATPort:    hostOrder(k.LocalPort),
-			Remote:     addrOf(k.Remote.Word, k.Ipv6 != 0),
-			RemotePort: hostOrder(k.RemotePort),
-			Age:        since(v.Made),
-			Idle:       since(v.Seen),
-			Packets:    v.Packets[0] + v.Packets[1],
-			Bytes:      v.Bytes[0] + v.Bytes[1],
-			RxPackets:  v.Packets[masqueradeDirectionDIR_RECEIVE],
-			RxBytes:    v.Bytes[masqueradeDirectionDIR_RECEIVE],
-			TxPackets:  v.Packets[masqueradeDirectionDIR_TRANSMIT],
-			TxBytes:    v.Bytes[masqueradeDirectionDIR_TRANSMIT],
-		})
+	err = eachFlow(n.maps.Flows, func(_ uint32, f *masqueradeFlow) {
+		flow := Flow{
+			Proto:      protocolName(f.proto()),
+			Owner:      sideNames[f.side()],
+			Guest:      n.ownerAddress(f.side(), f.ipv6()),
+			GuestPort:  f.port(),
+			NATPort:    f.wirePort(),
+			Remote:     addrOf(f.Remote.Word, f.ipv6()),
+			RemotePort: f.remotePort(),
+			Age:        since(f.Made),
+			Idle:       since(f.Seen),
+		}
+		flow.RxPackets, flow.RxBytes = f.counted(masqueradeDirectionDIR_RECEIVE)
+		flow.TxPackets, flow.TxBytes = f.counted(masqueradeDirectionDIR_TRANSMIT)
+		flow.Packets, flow.Bytes = flow.RxPackets+flow.TxPackets, flow.RxBytes+flow.TxBytes
+		flows = append(flows, flow)
 	})
 	return flows, err
 }
@@ -95,16 +94,17 @@ func (n *NIC) ownerAddress(side masqueradeSide, ipv6 bool) netip.Addr {
 	return a.Guest4
 }
 
-// eachFlow walks the table in batches where the kernel has them: a walk by key restarts whenever the LRU evicts
-// the entry that it stands on.
-func eachFlow(table *ebpf.Map, f func(*masqueradeFlowKey, *masqueradeFlow)) error {
+// eachFlow walks the slots of the table that hold one.
+func eachFlow(table *ebpf.Map, do func(slot uint32, f *masqueradeFlow)) error {
 	const batch = 1024
-	keys, values := make([]masqueradeFlowKey, batch), make([]masqueradeFlow, batch)
+	slots, entries := make([]uint32, batch), make([]masqueradeFlow, batch)
 	var cursor ebpf.MapBatchCursor
 	for {
-		got, err := table.BatchLookup(&cursor, keys, values, nil)
+		got, err := table.BatchLookup(&cursor, slots, entries, nil)
 		for i := range got {
-			f(&keys[i], &values[i])
+			if entries[i].used() {
+				do(slots[i], &entries[i])
+			}
 		}
 		if errors.Is(err, ebpf.ErrKeyNotExist) {
 			return nil

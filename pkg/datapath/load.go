@@ -22,6 +22,7 @@ type constants struct {
 	NICIndex  int        `json:"nicIndex"`
 	TapIndex  int        `json:"tapIndex"`
 	NICMAC    string     `json:"nicMAC"`
+	FlowSeed  uint64     `json:"flowSeed"`
 	Peer      bool       `json:"peer"`   // packets leave by bpf_redirect_peer
 	XDP       bool       `json:"xdp"`    // datagrams of known flows come in by XDP
 	XDPOut    bool       `json:"xdpOut"` // and leave by it
@@ -98,6 +99,8 @@ func (c *constants) set(source func() (*ebpf.CollectionSpec, error), flows int) 
 		masqueradeVarNicMac:       macWord(nicMAC),
 		masqueradeVarRedirectPeer: c.Peer,
 		masqueradeVarSecond:       uint32(max(1, time.Second/unit)),
+		masqueradeVarFlowSlots:    uint32(flows),
+		masqueradeVarFlowSeed:     c.FlowSeed,
 		masqueradeVarEpochShift:   epochShifts(unit),
 		masqueradeVarHasIpv4:      a.Pod4.IsValid(),
 		masqueradeVarHasIpv6:      a.Pod6.IsValid(),

@@ -82,7 +82,7 @@ func TestPacketToGatewayIsNotForLoopback(t *testing.T) {
 		r.loOut(t, ask).toGuest(asGateway(f, ask))
 		r.tapIn(t, packet(tcpSYN, f.guest, f.gateway, 8080, 40000)).passes() // opens a connection of its own
 		r.tapIn(t, packet(tcpACK, f.guest, f.gateway, 8080, 40001)).passes()
-		if flows := keysOf[masqueradeFlowKey](t, r.Flows); len(flows) != 1 {
+		if flows := r.flowTable(t); len(flows) != 1 {
 			t.Errorf("flows %+v, want the loopback connection's alone", flows)
 		}
 	})
@@ -99,7 +99,7 @@ func TestPacketLoopbackAfterEviction(t *testing.T) {
 				r.tapIn(t, answer).toLoopback(answer.from(f.loopback).to(f.loopback))
 				ask := fromProcess(f, k, client, server)
 				r.loOut(t, ask).toGuest(asGateway(f, ask))
-				if flows := keysOf[masqueradeFlowKey](t, r.Flows); len(flows) != 1 {
+				if flows := r.flowTable(t); len(flows) != 1 {
 					t.Errorf("flows %+v, want one for both directions", flows)
 				}
 				r.evict(t)

@@ -96,16 +96,17 @@ type masqueradeFamily struct {
 }
 
 type masqueradeFlow struct {
-	_       structs.HostLayout
-	Side    uint8
-	Pad     [1]uint8
-	Port    uint16
-	Epoch   uint32
+	_      structs.HostLayout
+	Tuple  uint64
+	Remote struct {
+		_    structs.HostLayout
+		Word [4]uint32
+	}
+	NextHop uint64
 	Seen    uint32
 	Made    uint32
-	Packets [2]uint64
+	Packets [2]uint32
 	Bytes   [2]uint64
-	NextHop uint64
 }
 
 type masqueradeFlowKey struct {
@@ -119,7 +120,7 @@ type masqueradeFlowKey struct {
 	Proto      uint8
 	Ipv6       uint8
 	Kind       uint8
-	Pad        uint8
+	Class      uint8
 }
 
 type masqueradeFragKey struct {
@@ -176,6 +177,7 @@ const (
 	masqueradeMapPorts          = "ports"
 	masqueradeMapSettings       = "settings"
 	masqueradeMapState          = "state"
+	masqueradeProgTapirCarry    = "tapir_carry"
 	masqueradeProgTapirClock    = "tapir_clock"
 	masqueradeProgTapirLoOut    = "tapir_lo_out"
 	masqueradeProgTapirNicIn    = "tapir_nic_in"
@@ -183,6 +185,8 @@ const (
 	masqueradeProgTapirTapIn    = "tapir_tap_in"
 	masqueradeVarEpochShift     = "epoch_shift"
 	masqueradeVarFamilies       = "families"
+	masqueradeVarFlowSeed       = "flow_seed"
+	masqueradeVarFlowSlots      = "flow_slots"
 	masqueradeVarHasIpv4        = "has_ipv4"
 	masqueradeVarHasIpv6        = "has_ipv6"
 	masqueradeVarKeepDirection  = "keep_direction"
@@ -239,6 +243,7 @@ type masqueradeSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type masqueradeProgramSpecs struct {
+	TapirCarry  *ebpf.ProgramSpec `ebpf:"tapir_carry"`
 	TapirClock  *ebpf.ProgramSpec `ebpf:"tapir_clock"`
 	TapirLoOut  *ebpf.ProgramSpec `ebpf:"tapir_lo_out"`
 	TapirNicIn  *ebpf.ProgramSpec `ebpf:"tapir_nic_in"`
@@ -268,6 +273,8 @@ type masqueradeMapSpecs struct {
 type masqueradeVariableSpecs struct {
 	EpochShift     *ebpf.VariableSpec `ebpf:"epoch_shift"`
 	Families       *ebpf.VariableSpec `ebpf:"families"`
+	FlowSeed       *ebpf.VariableSpec `ebpf:"flow_seed"`
+	FlowSlots      *ebpf.VariableSpec `ebpf:"flow_slots"`
 	HasIpv4        *ebpf.VariableSpec `ebpf:"has_ipv4"`
 	HasIpv6        *ebpf.VariableSpec `ebpf:"has_ipv6"`
 	KeepDirection  *ebpf.VariableSpec `ebpf:"keep_direction"`
@@ -335,6 +342,8 @@ func (m *masqueradeMaps) Close() error {
 type masqueradeVariables struct {
 	EpochShift     *ebpf.Variable `ebpf:"epoch_shift"`
 	Families       *ebpf.Variable `ebpf:"families"`
+	FlowSeed       *ebpf.Variable `ebpf:"flow_seed"`
+	FlowSlots      *ebpf.Variable `ebpf:"flow_slots"`
 	HasIpv4        *ebpf.Variable `ebpf:"has_ipv4"`
 	HasIpv6        *ebpf.Variable `ebpf:"has_ipv6"`
 	KeepDirection  *ebpf.Variable `ebpf:"keep_direction"`
@@ -353,6 +362,7 @@ type masqueradeVariables struct {
 //
 // It can be passed to loadMasqueradeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type masqueradePrograms struct {
+	TapirCarry  *ebpf.Program `ebpf:"tapir_carry"`
 	TapirClock  *ebpf.Program `ebpf:"tapir_clock"`
 	TapirLoOut  *ebpf.Program `ebpf:"tapir_lo_out"`
 	TapirNicIn  *ebpf.Program `ebpf:"tapir_nic_in"`
@@ -362,6 +372,7 @@ type masqueradePrograms struct {
 
 func (p *masqueradePrograms) Close() error {
 	return _MasqueradeClose(
+		p.TapirCarry,
 		p.TapirClock,
 		p.TapirLoOut,
 		p.TapirNicIn,

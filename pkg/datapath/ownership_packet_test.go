@@ -187,7 +187,7 @@ func TestPacketResetClaimsNothing(t *testing.T) {
 			}
 			return word
 		})
-		if flows := keysOf[masqueradeFlowKey](t, r.Flows); len(flows) != 0 {
+		if flows := r.flowTable(t); len(flows) != 0 {
 			t.Errorf("flows %+v", flows)
 		}
 

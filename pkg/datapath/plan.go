@@ -5,6 +5,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -27,6 +28,7 @@ func plan(key string, cfg *Config, was *record, start time.Time) (*record, *netl
 		Addresses: addresses,
 		NICIndex:  nic.Attrs().Index,
 		NICMAC:    nic.Attrs().HardwareAddr.String(),
+		FlowSeed:  rand.Uint64(),
 		Peer:      cfg.Redirect == RedirectPeer,
 		XDP:       cfg.Fastpath == FastpathXDP,
 	}
@@ -36,6 +38,7 @@ func plan(key string, cfg *Config, was *record, start time.Time) (*record, *netl
 		}
 	}
 	if was != nil {
+		rec.Constants.FlowSeed = was.Constants.FlowSeed
 		rec.GRO = was.GRO
 		rec.Attached, rec.Sysctls, rec.Qdiscs, rec.LoopbackMTU = was.Attached, was.Sysctls, was.Qdiscs, was.LoopbackMTU
 	} else {

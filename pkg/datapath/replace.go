@@ -3,6 +3,7 @@
 package datapath
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,6 +38,9 @@ func replacePrograms(key string, rec, was *record, tap *netlink.Tuntap) (*NIC, e
 		}
 		specs = append(specs, fast)
 	}
+	if reuse[masqueradeMapFlows] != nil || before[masqueradeMapFlows] == nil {
+		delete(spec.Programs, masqueradeProgTapirCarry) // nothing to carry
+	}
 	l, err := load(specs, reuse)
 	if err != nil {
 		return nil, err
@@ -62,7 +66,7 @@ func (l *loading) install(key string, rec, was *record, tap *netlink.Tuntap, bef
 	if kept[masqueradeMapFlows] == nil {
 		resized = before[masqueradeMapFlows]
 	}
-	if err := carryFlows(resized, l.maps.Flows, ebpf.UpdateAny); err != nil {
+	if err := l.carryFlows(resized); err != nil {
 		return nil, err
 	}
 	unread := kept[masqueradeMapSettings] == nil // by any program that hangs
@@ -75,7 +79,7 @@ func (l *loading) install(key string, rec, was *record, tap *netlink.Tuntap, bef
 		}
 	}
 	// Flows that the old programs began in the meantime.
-	if err := carryFlows(resized, l.maps.Flows, ebpf.UpdateNoExist); err != nil {
+	if err := l.carryFlows(resized); err != nil {
 		return nil, err
 	}
 	return l.pin(pinDir(key), kept)
@@ -179,15 +183,24 @@ func reusable(pinned map[string]*ebpf.Map, spec *ebpf.CollectionSpec) map[string
 	return reuse
 }
 
-// carryFlows copies a flow table to one of another size. A table of another layout, from another version's
-// programs, is left behind: it is a cache.
-func carryFlows(from, to *ebpf.Map, how ebpf.MapUpdateFlags) error {
-	if from == nil || from.KeySize() != to.KeySize() || from.ValueSize() != to.ValueSize() {
+// carryFlows copies a flow table to the one that is being loaded, which has another size. What is there already stays. A table
+// of another layout, from another version's programs, is left behind: it is a cache.
+func (l *loading) carryFlows(from *ebpf.Map) error {
+	to := l.maps.Flows
+	if from == nil || from.Type() != to.Type() || from.ValueSize() != to.ValueSize() {
 		return nil
 	}
+	carry, err := l.programs[masqueradeProgTapirCarry]()
+	if err != nil {
+		return err
+	}
 	var failed error
-	err := eachFlow(from, func(k *masqueradeFlowKey, v *masqueradeFlow) {
-		if err := to.Update(k, v, how); err != nil && !errors.Is(err, ebpf.ErrKeyExist) && failed == nil {
+	err = eachFlow(from, func(_ uint32, f *masqueradeFlow) {
+		entry, err := binary.Append(nil, binary.NativeEndian, f)
+		if err == nil {
+			_, err = carry.Run(&ebpf.RunOptions{Data: entry})
+		}
+		if err != nil {
 			failed = fmt.Errorf("copying the flow table: %w", err)
 		}
 	})

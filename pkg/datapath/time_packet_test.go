@@ -19,24 +19,7 @@ func epochShift(t testing.TB, class uint8) uint8 {
 	return epochShifts(unit)[class]
 }
 
-// The port spaces and their words in the owners map, as bpf/types.h and bpf/owners.h have them.
-const (
-	classTCP, classUDP, classICMP, classOther = 0, 1, 2, 3
-
-	ownerWords = 65536 / 8
-)
-
-func classOf(proto, ipv6 uint8) uint8 {
-	switch {
-	case proto == 6:
-		return classTCP
-	case proto == 17:
-		return classUDP
-	case proto == 1 && ipv6 == 0, proto == 58 && ipv6 == 1:
-		return classICMP
-	}
-	return classOther
-}
+const ownerWords = 65536 / 8 // of a port space in the owners map: bpf/owners.h
 
 // age lets epochs pass, of every port space at once.
 func (r *rig) age(t testing.TB, epochs uint32) {
@@ -47,16 +30,10 @@ func (r *rig) age(t testing.TB, epochs uint32) {
 		}
 		return word - uint64(epochs)<<32
 	})
-	for _, key := range keysOf[masqueradeFlowKey](t, r.Flows) {
-		var f masqueradeFlow
-		if err := r.Flows.Lookup(key, &f); err != nil {
-			t.Fatal(err)
-		}
-		f.Epoch -= epochs
-		f.Seen -= epochs << epochShift(t, classOf(key.Proto, key.Ipv6))
-		if err := r.Flows.Put(key, f); err != nil {
-			t.Fatal(err)
-		}
+	for slot, f := range r.flowTable(t) {
+		f.Tuple -= uint64(epochs) << tupleEpoch
+		f.Seen -= epochs << epochShift(t, f.class())
+		put(t, r.Flows, slot, f)
 	}
 	for _, key := range keysOf[masqueradeFragKey](t, r.Fragments) {
 		var value uint32
@@ -72,7 +49,7 @@ func (r *rig) age(t testing.TB, epochs uint32) {
 		if err := r.Contested.Lookup(key, &c); err != nil {
 			t.Fatal(err)
 		}
-		c.Seen -= epochs << epochShift(t, classOf(key.Proto, key.Ipv6))
+		c.Seen -= epochs << epochShift(t, key.Class)
 		if err := r.Contested.Put(key, c); err != nil {
 			t.Fatal(err)
 		}

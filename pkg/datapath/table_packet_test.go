@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datapath
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sync/errgroup"
+)
+
+// A flow that goes on keeps its entry, however many others come and go: who was silent for longest makes room.
+func TestPacketFlowTableKeepsWhatIsUsed(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{flows: minFlows})
+		steady := packet(udp, f.guest, f.remote, 40000, 53)
+		const rounds = 5 * minFlows
+		for i := range rounds {
+			r.tapIn(t, steady)
+			r.tapIn(t, packet(udp, f.guest, f.remote, 20000+i, 53))
+			for slot, flow := range r.flowTable(t) {
+				flow.Seen--
+				put(t, r.Flows, slot, flow)
+			}
+		}
+		for _, flow := range r.flowTable(t) {
+			if flow.port() == 40000 {
+				if flow.Packets[masqueradeDirectionDIR_TRANSMIT] != rounds {
+					t.Errorf("%d packets of %d are counted: the entry was lost in between", flow.Packets[masqueradeDirectionDIR_TRANSMIT], rounds)
+				}
+				return
+			}
+		}
+		t.Error("the flow that goes on has no entry")
+	})
+}
+
+// What was silent for two epochs of UDP's makes room before anything else does.
+func TestPacketFlowTableReplacesTheDead(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{flows: minFlows})
+		for i := range 10 * minFlows {
+			r.tapIn(t, packet(udp, f.guest, f.remote, 20000+i, 53))
+		}
+		r.age(t, 3)
+		const living = minFlows / 8
+		for i := range living {
+			r.tapIn(t, packet(udp, f.guest, f.remote, 40000+i, 53))
+		}
+		fresh := 0
+		for _, flow := range r.flowTable(t) {
+			if flow.port() >= 40000 {
+				fresh++
+			}
+		}
+		if fresh != living {
+			t.Errorf("%d of %d new flows have an entry, among the dead alone", fresh, living)
+		}
+	})
+}
+
+// Counts go on beyond what fits into 32 bits.
+func TestPacketFlowCountsCarry(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{})
+		out := packet(udp, f.guest, f.remote, 40000, 53)
+		r.tapIn(t, out)
+		for slot, flow := range r.flowTable(t) {
+			flow.Packets[masqueradeDirectionDIR_TRANSMIT] = 0xffffffff
+			put(t, r.Flows, slot, flow)
+		}
+		r.tapIn(t, out)
+		size := uint64(len(framed(t, guestMAC, GatewayMAC, out)))
+		for _, flow := range r.flowTable(t) {
+			if packets, bytes := flow.counted(masqueradeDirectionDIR_TRANSMIT); packets != 1<<32 || bytes != 2*size {
+				t.Errorf("%d packets, %d bytes; want %d, %d", packets, bytes, uint64(1)<<32, 2*size)
+			}
+		}
+	})
+}
+
+// CPUs that meet the same new flows at once, in a table that has little room, leave at most one entry of each, and none
+// half-written.
+func TestPacketFlowTableHasNoTwins(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{flows: minFlows})
+		const flows = 3 * minFlows
+		frames := make([][]byte, flows)
+		for i := range frames {
+			frames[i] = framed(t, guestMAC, GatewayMAC, packet(udp, f.guest, f.remote, 20000+i, 53))
+		}
+		for range 30 {
+			var cpus errgroup.Group
+			for range ebpf.MustPossibleCPU() + 2 {
+				cpus.Go(func() error {
+					for _, frame := range frames {
+						if _, err := r.TapirTapIn.Run(&ebpf.RunOptions{Data: frame}); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}
+			if err := cpus.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			seen := map[uint64]bool{}
+			for slot := range uint32(minFlows) {
+				var flow masqueradeFlow
+				if err := r.Flows.Lookup(slot, &flow); err != nil {
+					t.Fatal(err)
+				}
+				if flow.Tuple != 0 && !flow.used() {
+					t.Errorf("slot %d is still being written: %x", slot, flow.Tuple)
+				}
+				if flow.used() && seen[flow.Tuple] {
+					t.Errorf("the flow of port %d stands there twice", flow.port())
+				}
+				seen[flow.Tuple] = true
+			}
+		}
+	})
+}
+
+// What comes from a table of another size is kept as it is, unless the flow is known already.
+func TestPacketFlowCarried(t *testing.T) {
+	eachFamily(t, func(t *testing.T, f addressFamily) {
+		r := newRig(t, rigConfig{})
+		known, other := packet(udp, f.guest, f.remote, 40000, 53), packet(tcpACK, f.guest, f.remote, 40001, 80)
+		r.tapIn(t, known)
+		r.tapIn(t, other)
+		carried := r.flowTable(t)
+		r.evict(t)
+		r.tapIn(t, known)
+		r.tapIn(t, known)
+		for _, entry := range carried {
+			entry.Packets[masqueradeDirectionDIR_TRANSMIT] = 7
+			raw, err := binary.Append(nil, binary.NativeEndian, entry)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.TapirCarry.Run(&ebpf.RunOptions{Data: raw}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := map[uint16]uint32{}
+		for _, flow := range r.flowTable(t) {
+			got[flow.port()] = flow.Packets[masqueradeDirectionDIR_TRANSMIT]
+		}
+		if len(got) != 2 || got[40000] != 2 || got[40001] != 7 {
+			t.Errorf("packets by port: %v, want 2 of the one that was known, 7 of the other", got)
+		}
+		r.tapIn(t, other)
+		if n := len(r.flowTable(t)); n != 2 {
+			t.Errorf("%d flows, want 2: what was carried over isn't found", n)
+		}
+	})
+}
