@@ -39,7 +39,11 @@
 #define TUPLE_IPV6 52
 #define TUPLE_BUSY (1ULL << 54)
 #define TUPLE_USED (1ULL << 55)
-#define TUPLE_EPOCH 56 /* low 8 bits of when the owner last claimed the wire port, see owners.h */
+/*
+ * Low 8 bits of when the owner last claimed the wire port, see owners.h. If they come round while it is silent, its next
+ * packet doesn't renew the claim; the entry itself still says whose the port is.
+ */
+#define TUPLE_EPOCH 56
 #define TUPLE_KEY (0xffffffffULL | 3ULL << TUPLE_CLASS | 1ULL << TUPLE_IPV6 | TUPLE_USED)
 #define TUPLE_ALL (~0ULL)
 
