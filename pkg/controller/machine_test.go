@@ -78,7 +78,7 @@ func stopRequest(vmi *vmiT) kubevirt.VirtualMachineStateChangeRequest {
 func testAlways(t *testing.T, c *cluster) {
 	vm := newVM(t, c, kubevirt.RunStrategyAlways)
 	vmi := instanceOf(t, c, vm, "")
-	if vmi.Labels["app"] != "web" || vmi.Labels[kubevirt.VirtualMachineLabel] != "demo" || vmi.Annotations["example.com/a"] != "b" || !metav1.IsControlledBy(vmi, vm) {
+	if vmi.Labels["app"] != "web" || vmi.Annotations["example.com/a"] != "b" || !metav1.IsControlledBy(vmi, vm) {
 		t.Errorf("instance has labels %v, annotations %v, owners %v", vmi.Labels, vmi.Annotations, vmi.OwnerReferences)
 	}
 	until(t, c, vm, "Starting, created", func(vm *vmT) bool { return shows(kubevirt.VirtualMachineStatusStarting)(vm) && vm.Status.Created })

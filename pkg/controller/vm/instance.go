@@ -22,17 +22,15 @@ const templateAnnotation = "controller.tapir-vm.io/template"
 // instance is the VirtualMachineInstance that a VirtualMachine describes.
 func instance(vm *kubevirt.VirtualMachine) *kubevirt.VirtualMachineInstance {
 	template := vm.Spec.Template.DeepCopy()
-	labels, annotations := map[string]string{}, map[string]string{}
-	maps.Copy(labels, template.ObjectMeta.Labels)
+	annotations := map[string]string{}
 	maps.Copy(annotations, template.ObjectMeta.Annotations)
-	labels[kubevirt.VirtualMachineLabel] = vm.Name
 	annotations[kubevirt.VirtualMachineGenerationAnnotation] = strconv.FormatInt(vm.Generation, 10)
 	annotations[templateAnnotation] = digest(vm)
 	vmi := &kubevirt.VirtualMachineInstance{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:            vm.Name,
 			Namespace:       vm.Namespace,
-			Labels:          labels,
+			Labels:          template.ObjectMeta.Labels, // and no others: Services select by them
 			Annotations:     annotations,
 			Finalizers:      []string{kubevirt.VirtualMachineInstanceFinalizer},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(vm, kubevirt.VirtualMachineGroupVersionKind)},

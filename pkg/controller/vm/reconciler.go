@@ -156,7 +156,8 @@ func (r *Reconciler) instance(ctx context.Context, vm *kubevirt.VirtualMachine) 
 	} else if err != nil {
 		return nil, fmt.Errorf("look for virtual machine instance %s/%s: %w", vm.Namespace, vm.Name, err)
 	}
-	orphan := metav1.GetControllerOf(vmi) == nil && vmi.DeletionTimestamp == nil && vmi.Labels[kubevirt.VirtualMachineLabel] == vm.Name
+	_, made := vmi.Annotations[templateAnnotation] // of a VirtualMachine's template, so that it had an owner
+	orphan := made && metav1.GetControllerOf(vmi) == nil && vmi.DeletionTimestamp == nil
 	switch {
 	case metav1.IsControlledBy(vmi, vm):
 		return vmi, nil
