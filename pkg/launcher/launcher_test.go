@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	kubevirt "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
@@ -217,6 +218,19 @@ func children(t *testing.T, pid int) (pids []int) {
 		t.Fatal("the launcher has no QEMU")
 	}
 	return pids
+}
+
+// A guest that doesn't hear its power button, as one without a system or one that hangs, is switched off in time, and has failed.
+func TestDeafGuest(t *testing.T) {
+	r := newRig(t)
+	vmi := machine(t, "")
+	vmi.Spec.TerminationGracePeriodSeconds = ptr.To[int64](1)
+	r.hand(t, vmi)
+	r.wait(t, state(handover.Running))
+	r.Stop(t)
+	if exit := r.exit(t); !exit.Failed || !strings.Contains(exit.Message, "didn't power off within 1s") {
+		t.Errorf("exit %+v", exit)
+	}
 }
 
 func TestEndBeforeStart(t *testing.T) {

@@ -54,7 +54,8 @@ func (l *launcher) run(ctx context.Context, p plan) handover.Exit {
 	if err != nil {
 		return failed(err)
 	}
-	return handover.Exit{Failed: exit.Accident(), Message: exit.String()}
+	// A guest that hangs is no better than one that has broken: as in KubeVirt, a RerunOnFailure starts it again.
+	return handover.Exit{Failed: exit.Accident() || exit.Reason == vm.SwitchedOff, Message: exit.String()}
 }
 
 func failed(err error) handover.Exit { return handover.Exit{Failed: true, Message: err.Error()} }

@@ -18,6 +18,7 @@ const (
 	GuestShutdown Reason = "guest shutdown" // the guest powered itself off
 	GuestPanic    Reason = "guest panic"    // the guest's kernel gave up
 	HostRequest   Reason = "host request"   // Shutdown, Kill, or another process's
+	SwitchedOff   Reason = "switched off"   // Shutdown did it, for the guest was too slow; Detail says for what time
 	Killed        Reason = "killed"         // a signal from outside ended QEMU
 	Failed        Reason = "QEMU failed"    // QEMU ended by itself; Detail has its last words
 )
@@ -29,7 +30,9 @@ type Exit struct {
 }
 
 // Accident tells ends that nobody wanted.
-func (e Exit) Accident() bool { return e.Reason != GuestShutdown && e.Reason != HostRequest }
+func (e Exit) Accident() bool {
+	return e.Reason != GuestShutdown && e.Reason != HostRequest && e.Reason != SwitchedOff
+}
 
 func (e Exit) String() string {
 	if e.Detail == "" {
@@ -42,17 +45,20 @@ func (e Exit) String() string {
 type ending struct {
 	mu        sync.Mutex
 	requested bool
+	late      string // what the guest didn't do in its time
 	shutdown  string // the reason in QMP's SHUTDOWN event
-	detail    string
 }
 
-func (e *ending) request(detail string) {
+func (e *ending) request() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.requested = true
-	if detail != "" {
-		e.detail = detail
-	}
+}
+
+func (e *ending) timeout(late string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.late = late
 }
 
 // observe takes note of a QMP event. POWERDOWN comes from any process that pressed the power button.
@@ -74,8 +80,10 @@ func (e *ending) exit(status *os.ProcessState, words string) Exit {
 	switch {
 	case e.shutdown == "guest-panic":
 		return Exit{Reason: GuestPanic}
+	case e.late != "" && e.shutdown != "guest-shutdown":
+		return Exit{Reason: SwitchedOff, Detail: e.late}
 	case e.requested, e.shutdown == "host-qmp-quit":
-		return Exit{Reason: HostRequest, Detail: e.detail}
+		return Exit{Reason: HostRequest}
 	case e.shutdown == "guest-shutdown":
 		return Exit{Reason: GuestShutdown}
 	case e.shutdown == "host-signal":

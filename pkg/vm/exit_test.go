@@ -29,29 +29,36 @@ func TestExitReasons(t *testing.T) {
 		name      string
 		events    []qmp.Event
 		requested bool
+		late      bool
 		status    *os.ProcessState
 		words     string
 		want      Exit
 	}{
-		{"guest powers off", []qmp.Event{shutdown("guest-shutdown")}, false, ok, "", Exit{Reason: GuestShutdown}},
-		{"guest panics", []qmp.Event{shutdown("guest-panic")}, true, ok, "", Exit{Reason: GuestPanic}},
-		{"we shut down", []qmp.Event{shutdown("guest-shutdown")}, true, ok, "", Exit{Reason: HostRequest}},
-		{"another process shut down", []qmp.Event{powerdown, shutdown("guest-shutdown")}, false, nil, "", Exit{Reason: HostRequest}},
-		{"another process quit", []qmp.Event{shutdown("host-qmp-quit")}, false, ok, "", Exit{Reason: HostRequest}},
-		{"SIGTERM", []qmp.Event{shutdown("host-signal")}, false, ok, "terminating on signal 15", Exit{Killed, "terminating on signal 15"}},
-		{"SIGKILL", nil, false, status(t, "kill -9 $$"), "old words", Exit{Killed, "signal: killed"}},
-		{"SIGKILL, not a child", nil, false, nil, "", Exit{Reason: Killed}},
-		{"crash", nil, false, status(t, "kill -SEGV $$"), "", Exit{Failed, "signal: segmentation fault"}},
-		{"crash with words", nil, false, status(t, "kill -ABRT $$"), "assertion failed", Exit{Failed, "assertion failed"}},
-		{"failure", nil, false, status(t, "exit 1"), "out of memory", Exit{Failed, "out of memory"}},
-		{"failure without words", nil, false, status(t, "exit 1"), "", Exit{Failed, "exit status 1"}},
-		{"failure, not a child", nil, false, nil, "out of memory", Exit{Failed, "out of memory"}},
-		{"nonsense", []qmp.Event{shutdown(7)}, false, status(t, "exit 1"), "", Exit{Failed, "exit status 1"}},
+		{"guest powers off", []qmp.Event{shutdown("guest-shutdown")}, false, false, ok, "", Exit{Reason: GuestShutdown}},
+		{"guest panics", []qmp.Event{shutdown("guest-panic")}, true, false, ok, "", Exit{Reason: GuestPanic}},
+		{"we shut down", []qmp.Event{shutdown("guest-shutdown")}, true, false, ok, "", Exit{Reason: HostRequest}},
+		{"another process shut down", []qmp.Event{powerdown, shutdown("guest-shutdown")}, false, false, nil, "", Exit{Reason: HostRequest}},
+		{"another process quit", []qmp.Event{shutdown("host-qmp-quit")}, false, false, ok, "", Exit{Reason: HostRequest}},
+		{"SIGTERM", []qmp.Event{shutdown("host-signal")}, false, false, ok, "terminating on signal 15", Exit{Killed, "terminating on signal 15"}},
+		{"SIGKILL", nil, false, false, status(t, "kill -9 $$"), "old words", Exit{Killed, "signal: killed"}},
+		{"SIGKILL, not a child", nil, false, false, nil, "", Exit{Reason: Killed}},
+		{"crash", nil, false, false, status(t, "kill -SEGV $$"), "", Exit{Failed, "signal: segmentation fault"}},
+		{"crash with words", nil, false, false, status(t, "kill -ABRT $$"), "assertion failed", Exit{Failed, "assertion failed"}},
+		{"failure", nil, false, false, status(t, "exit 1"), "out of memory", Exit{Failed, "out of memory"}},
+		{"failure without words", nil, false, false, status(t, "exit 1"), "", Exit{Failed, "exit status 1"}},
+		{"failure, not a child", nil, false, false, nil, "out of memory", Exit{Failed, "out of memory"}},
+		{"nonsense", []qmp.Event{shutdown(7)}, false, false, status(t, "exit 1"), "", Exit{Failed, "exit status 1"}},
+		{"too slow", []qmp.Event{powerdown, shutdown("host-qmp-quit")}, true, true, ok, "", Exit{SwitchedOff, "too slow"}},
+		{"hangs", nil, true, true, status(t, "kill -9 $$"), "", Exit{SwitchedOff, "too slow"}},
+		{"nearly too slow", []qmp.Event{powerdown, shutdown("guest-shutdown")}, true, true, ok, "", Exit{Reason: HostRequest}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var e ending
+			if tc.late {
+				e.timeout("too slow")
+			}
 			if tc.requested {
-				e.request("")
+				e.request()
 			}
 			for _, event := range tc.events {
 				e.observe(event)

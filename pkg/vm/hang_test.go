@@ -34,7 +34,7 @@ func TestShutdownOfAQEMUThatHangs(t *testing.T) {
 	t.Parallel()
 	machine, _ := hang(t)
 	exit, err := machine.Shutdown(guest.Context(t), time.Millisecond)
-	if err != nil || exit.Reason != vm.HostRequest || !strings.Contains(exit.Detail, "within 1ms") {
+	if err != nil || exit.Reason != vm.SwitchedOff || !strings.Contains(exit.Detail, "within 1ms") {
 		t.Errorf("got %v, %v", exit, err)
 	}
 }

@@ -139,7 +139,7 @@ func (v *VM) Close() error {
 // Shutdown presses the guest's power button, waits grace for it to power itself off, and else ends it. A paused guest
 // is let run for it. Returns how the VM ended, or ctx's error, and then the VM may still run.
 func (v *VM) Shutdown(ctx context.Context, grace time.Duration) (Exit, error) {
-	v.ending.request("")
+	v.ending.request()
 	waiting, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	press := time.NewTicker(pressInterval)
@@ -159,7 +159,9 @@ func (v *VM) Shutdown(ctx context.Context, grace time.Duration) (Exit, error) {
 			if ctx.Err() != nil {
 				return Exit{}, context.Cause(ctx)
 			}
-			v.ending.request(fmt.Sprintf("the guest didn't power off within %s", grace))
+			if grace > 0 {
+				v.ending.timeout(fmt.Sprintf("the guest didn't power off within %s", grace))
+			}
 			return v.Kill(ctx)
 		}
 	}
@@ -173,7 +175,7 @@ func (v *VM) pressPower(ctx context.Context) {
 
 // Kill ends the VM as a power failure would, for the guest; QEMU writes out what it holds.
 func (v *VM) Kill(ctx context.Context) (Exit, error) {
-	v.ending.request("")
+	v.ending.request()
 	quit, cancel := context.WithTimeout(ctx, quitTimeout)
 	defer cancel()
 	if err := v.mon.execute(quit, "quit", nil, nil); err == nil {

@@ -206,7 +206,7 @@ func TestShutdownOfADeafGuest(t *testing.T) {
 	}
 	defer machine.Close()
 	exit, err := machine.Shutdown(guest.Context(t), time.Millisecond)
-	if err != nil || exit.Reason != vm.HostRequest || !strings.Contains(exit.Detail, "within 1ms") {
+	if err != nil || exit.Reason != vm.SwitchedOff || !strings.Contains(exit.Detail, "within 1ms") {
 		t.Errorf("got %v, %v", exit, err)
 	}
 }
