@@ -5,6 +5,7 @@ package vm
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +13,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // agentVM is a VM of which there is only the guest agent's port.
@@ -63,6 +67,36 @@ func TestGuestInfo(t *testing.T) {
 	}
 	if !strings.Contains(fmt.Sprint(loopback.IPs), "127.0.0.1") {
 		t.Errorf("interfaces %+v", info.Interfaces)
+	}
+}
+
+// A guest that makes up as many interfaces as it likes, with the longest texts in the place of addresses, doesn't drown those who are told
+// of it: a line of the launcher's status may have 1 MiB.
+func TestInterfacesOfALiar(t *testing.T) {
+	var lies []agentInterface
+	text := strings.Repeat("\x01", 2*maxGuestText) // six bytes each, in JSON
+	address := agentInterface{}
+	if err := json.Unmarshal([]byte(`{"name": "eth0", "hardware-address": "52:54:00:AA:BB:CC", "ip-addresses": [{"ip-address": "fe80::1%eth0"}, {"ip-address": "10.0.2.2"}]}`), &address); err != nil {
+		t.Fatal(err)
+	}
+	lies = append(lies, address)
+	for range 2 * maxGuestInterfaces {
+		lie := agentInterface{Name: text, MAC: text, IPs: slices.Repeat(address.IPs, 2*maxGuestIPs)}
+		for i := range lie.IPs[:maxGuestIPs/2] {
+			lie.IPs[i].Address = text
+		}
+		lies = append(lies, lie)
+	}
+	got := shown(lies)
+	if diff := cmp.Diff(GuestInterface{Name: "eth0", MAC: "52:54:00:aa:bb:cc", IPs: []string{"fe80::1", "10.0.2.2"}}, got[0]); diff != "" {
+		t.Errorf("a true one: -want +got:\n%s", diff)
+	}
+	encoded, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != maxGuestInterfaces || len(got[1].IPs) != maxGuestIPs/2 || got[1].MAC != "" || len(encoded) > 512<<10 {
+		t.Errorf("%d interfaces with %d addresses and MAC %q, %d bytes together", len(got), len(got[1].IPs), got[1].MAC, len(encoded))
 	}
 }
 

@@ -5,6 +5,8 @@ package vm
 import (
 	"context"
 	"errors"
+	"net"
+	"net/netip"
 	"strings"
 )
 
@@ -49,13 +51,7 @@ func (v *VM) GuestInfo(ctx context.Context) (*GuestInfo, error) {
 	var host struct {
 		Name string `json:"host-name"`
 	}
-	var interfaces []struct {
-		Name string
-		MAC  string `json:"hardware-address"`
-		IPs  []struct {
-			Address string `json:"ip-address"`
-		} `json:"ip-addresses"`
-	}
+	var interfaces []agentInterface
 	for command, result := range map[string]any{
 		"guest-get-osinfo": &os, "guest-get-host-name": &host, "guest-network-get-interfaces": &interfaces,
 	} {
@@ -64,21 +60,40 @@ func (v *VM) GuestInfo(ctx context.Context) (*GuestInfo, error) {
 			return nil, err
 		}
 	}
-	info := &GuestInfo{
+	return &GuestInfo{
 		Hostname: short(host.Name),
 		OS: GuestOS{
 			Name: short(os.Name), ID: short(os.ID), Version: short(os.Version), VersionID: short(os.VersionID), PrettyName: short(os.PrettyName),
 			KernelRelease: short(os.KernelRelease), KernelVersion: short(os.KernelVersion), Machine: short(os.Machine),
 		},
-	}
+		Interfaces: shown(interfaces),
+	}, nil
+}
+
+// agentInterface is an interface as the agent says it.
+type agentInterface struct {
+	Name string
+	MAC  string `json:"hardware-address"`
+	IPs  []struct {
+		Address string `json:"ip-address"`
+	} `json:"ip-addresses"`
+}
+
+// shown is what is shown of a guest's interfaces: addresses that are some, and so many. Everybody who is told of a guest has to read it.
+func shown(interfaces []agentInterface) (list []GuestInterface) {
 	for _, i := range interfaces[:min(len(interfaces), maxGuestInterfaces)] {
-		nic := GuestInterface{Name: short(i.Name), MAC: short(i.MAC)}
-		for _, ip := range i.IPs[:min(len(i.IPs), maxGuestIPs)] {
-			nic.IPs = append(nic.IPs, short(ip.Address))
+		nic := GuestInterface{Name: short(i.Name)}
+		if mac, err := net.ParseMAC(i.MAC); err == nil {
+			nic.MAC = mac.String()
 		}
-		info.Interfaces = append(info.Interfaces, nic)
+		for _, ip := range i.IPs[:min(len(i.IPs), maxGuestIPs)] {
+			if address, err := netip.ParseAddr(ip.Address); err == nil {
+				nic.IPs = append(nic.IPs, address.WithZone("").String())
+			}
+		}
+		list = append(list, nic)
 	}
-	return info, nil
+	return list
 }
 
 // short cuts a text of the guest's to what is shown of it.
