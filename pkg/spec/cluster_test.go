@@ -93,6 +93,7 @@ func TestInvalidInCluster(t *testing.T) {
 		"probe of no command":      {memory, "readinessProbe: {exec: {}}", "readinessProbe.exec.command: Required"},
 		"probe's period":           {memory, "readinessProbe: {guestAgentPing: {}, periodSeconds: -1}", "readinessProbe.periodSeconds: Invalid"},
 		"successes of liveness":    {memory, "livenessProbe: {guestAgentPing: {}, successThreshold: 2}", "livenessProbe.successThreshold: Invalid"},
+		"liveness of a paused one": {memory, "startStrategy: Paused\n  livenessProbe: {guestAgentPing: {}}", "startStrategy: Invalid"},
 		"HTTP without pod network": {memory + "devices: {autoattachPodInterface: false}", "readinessProbe: {httpGet: {port: 1}}", "readinessProbe.httpGet: Invalid"},
 		"TCP without pod network":  {memory + "devices: {autoattachPodInterface: false}", "livenessProbe: {tcpSocket: {port: 1}}", "livenessProbe.tcpSocket: Invalid"},
 		"image":                    {memory, "volumes: [{name: a, containerDisk: {image: ''}}]", "volumes[0].containerDisk.image: Invalid"},

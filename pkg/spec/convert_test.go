@@ -245,6 +245,19 @@ func TestObjectsWithoutDirectory(t *testing.T) {
 	}
 }
 
+// What is cut out of a long name is a host name still.
+func TestHostnameOfALongName(t *testing.T) {
+	vmi := clusterVMI(t, "spec: {domain: {memory: {guest: 64Mi}, devices: {}}}")
+	vmi.Namespace, vmi.Name = "test", strings.Repeat("a", 62)+"-b.c"
+	v, err := Convert(NewMachine(nil, vmi), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Repeat("a", 62); v.Hostname != want {
+		t.Errorf("got %q, want %q", v.Hostname, want)
+	}
+}
+
 func TestDerivedMAC(t *testing.T) {
 	seen := map[string]string{}
 	for _, id := range [][3]string{{"a", "b", "c"}, {"a", "b", "d"}, {"a", "c", "c"}, {"b", "b", "c"}, {"default", "demo", "default"}} {

@@ -67,6 +67,8 @@ func (c *conversion) domain() vm.Config {
 		config.StartPaused = true
 		if *s != kubevirt.StartStrategyPaused {
 			c.fail(field.NotSupported(c.path.Child("startStrategy"), *s, []kubevirt.StartStrategy{kubevirt.StartStrategyPaused}))
+		} else if c.spec.LivenessProbe != nil {
+			c.fail(field.Invalid(c.path.Child("startStrategy"), *s, "is not for a machine with a livenessProbe, which a paused guest doesn't answer"))
 		}
 	}
 	if features := domain.Features; features != nil {

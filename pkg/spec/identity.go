@@ -35,11 +35,12 @@ func deriveMAC(namespace, name, nic string) net.HardwareAddr {
 	return mac
 }
 
-// hostname is the guest's: KubeVirt takes the machine's name up to its first dot, cut to the length of a DNS label.
+// hostname is the guest's: KubeVirt takes the machine's name up to its first dot, cut to the length of a DNS label, which doesn't
+// end in a dash.
 func (c *conversion) hostname() string {
 	if c.spec.Hostname == "" {
 		label, _, _ := strings.Cut(c.machine.VMI.Name, ".")
-		return label[:min(len(label), validation.DNS1123LabelMaxLength)]
+		return strings.TrimRight(label[:min(len(label), validation.DNS1123LabelMaxLength)], "-")
 	}
 	c.failIf(c.path.Child("hostname"), c.spec.Hostname, validation.IsDNS1123Label(c.spec.Hostname))
 	return c.spec.Hostname
