@@ -49,7 +49,8 @@ func stripClaim(in any) (any, error) {
 	if claim, ok := in.(*corev1.PersistentVolumeClaim); ok {
 		stripped := &corev1.PersistentVolumeClaim{TypeMeta: claim.TypeMeta, ObjectMeta: meta(claim)}
 		stripped.Annotations = claim.Annotations
-		stripped.Spec.VolumeMode, stripped.Status.Phase = claim.Spec.VolumeMode, claim.Status.Phase
+		stripped.Spec = corev1.PersistentVolumeClaimSpec{AccessModes: claim.Spec.AccessModes, VolumeMode: claim.Spec.VolumeMode, Resources: claim.Spec.Resources}
+		stripped.Status = corev1.PersistentVolumeClaimStatus{Phase: claim.Status.Phase, Capacity: claim.Status.Capacity}
 		return stripped, nil
 	}
 	return in, nil

@@ -75,6 +75,9 @@ func (l *launcher) convert(vmi *kubevirt.VirtualMachineInstance) (*spec.VM, erro
 	if err := l.place(v.VM.Disks, vmi); err != nil {
 		return nil, err
 	}
+	if err := fillBlanks(v.VM.Disks, vmi); err != nil {
+		return nil, err
+	}
 	return v, nil
 }
 

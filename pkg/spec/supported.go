@@ -122,7 +122,7 @@ var clusterFields = []supportedField{
 	{"volumes[].containerDisk.imagePullSecret", "a Secret of the machine's namespace"},
 	{"volumes[].containerDisk.path", "of the disk in the image, if it isn't the one file under `/disk`"},
 	{"volumes[].dataVolume.name", "its PersistentVolumeClaim of the same name"},
-	{"volumes[].persistentVolumeClaim.claimName", "of mode `Block`, or `Filesystem` with a raw `disk.img` in it"},
+	{"volumes[].persistentVolumeClaim.claimName", "of mode `Block`, or `Filesystem` with a raw `disk.img` in it; one that has none is given a blank one of its size"},
 	{"volumes[].persistentVolumeClaim.readOnly", "default `false`"},
 	{"volumes[].secret.optional", "an empty disk when there is no such Secret"},
 	{"volumes[].secret.secretName", "a read-only disk with the Secret's files"},

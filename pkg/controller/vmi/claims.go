@@ -12,18 +12,47 @@ import (
 // importPhase is what Containerized Data Importer writes on a claim that it fills: the phase of the pod that does it.
 const importPhase = "cdi.kubevirt.io/storage.pod.phase"
 
-// claimNames are the PersistentVolumeClaims that a machine's volumes are. A DataVolume's claim has its name.
+// claimName is the PersistentVolumeClaim that a volume is; "" when it is another. A DataVolume's claim has its name.
+func claimName(volume *kubevirt.Volume) string {
+	switch {
+	case volume.PersistentVolumeClaim != nil:
+		return volume.PersistentVolumeClaim.ClaimName
+	case volume.DataVolume != nil:
+		return volume.DataVolume.Name
+	}
+	return ""
+}
+
+// claimNames are those of a machine's volumes.
 func claimNames(vmi *kubevirt.VirtualMachineInstance) []string {
 	var names []string
 	for i := range vmi.Spec.Volumes {
-		switch volume := &vmi.Spec.Volumes[i]; {
-		case volume.PersistentVolumeClaim != nil:
-			names = append(names, volume.PersistentVolumeClaim.ClaimName)
-		case volume.DataVolume != nil:
-			names = append(names, volume.DataVolume.Name)
+		if name := claimName(&vmi.Spec.Volumes[i]); name != "" {
+			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// volumeStatus is what there is to say of a machine's volumes: of what kind and size its claims are. The launcher makes the disk of an
+// empty one by that.
+func (o *observed) volumeStatus(vmi *kubevirt.VirtualMachineInstance) []kubevirt.VolumeStatus {
+	var all []kubevirt.VolumeStatus
+	for i := range vmi.Spec.Volumes {
+		volume := &vmi.Spec.Volumes[i]
+		for _, c := range o.claims {
+			if c.name != claimName(volume) || c.object == nil {
+				continue
+			}
+			spec := &c.object.Spec
+			all = append(all, kubevirt.VolumeStatus{Name: volume.Name, PersistentVolumeClaimInfo: &kubevirt.PersistentVolumeClaimInfo{
+				ClaimName: c.name, AccessModes: spec.AccessModes, VolumeMode: spec.VolumeMode,
+				Capacity: c.object.Status.Capacity, Requests: spec.Resources.Requests,
+			}})
+			break
+		}
+	}
+	return all
 }
 
 // missingClaim says which claim isn't there; "" when all are.

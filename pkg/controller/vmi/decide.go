@@ -97,7 +97,7 @@ func follow(vmi *kubevirt.VirtualMachineInstance, seen *observed, now metav1.Tim
 	case vmi.Status.NodeName != "":
 		hear(vmi, seen.lost, now)
 	case started(launcher):
-		schedule(vmi, launcher, now)
+		schedule(vmi, seen, now)
 	default:
 		status.SetPhase(vmi, kubevirt.Scheduling, now)
 		wait(vmi, seen, now)
@@ -105,13 +105,15 @@ func follow(vmi *kubevirt.VirtualMachineInstance, seen *observed, now metav1.Tim
 }
 
 // schedule hands the machine over to the agent of its node.
-func schedule(vmi *kubevirt.VirtualMachineInstance, launcher *corev1.Pod, now metav1.Time) {
+func schedule(vmi *kubevirt.VirtualMachineInstance, seen *observed, now metav1.Time) {
+	launcher := seen.pod
 	status.SetPhase(vmi, kubevirt.Scheduled, now)
 	for _, kind := range []kubevirt.VirtualMachineInstanceConditionType{PodScheduled, kubevirt.VirtualMachineInstanceProvisioning, kubevirt.VirtualMachineInstanceSynchronized} {
 		status.RemoveCondition(vmi, kind)
 	}
 	s := &vmi.Status
 	s.NodeName = launcher.Spec.NodeName
+	s.VolumeStatus = seen.volumeStatus(vmi)
 	s.ActivePods = map[types.UID]string{launcher.UID: launcher.Spec.NodeName}
 	s.QOSClass = ptr.To(launcher.Status.QOSClass)
 	s.LauncherContainerImageVersion = launcher.Spec.Containers[0].Image
