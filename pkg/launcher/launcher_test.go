@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	kubevirt "kubevirt.io/api/core/v1"
@@ -261,6 +263,22 @@ func TestMachinesThatCannotBe(t *testing.T) {
 				t.Errorf("exit %+v, want %q", exit, tt.want)
 			}
 		})
+	}
+}
+
+// A block device that belongs to others, as on a node whose group of disks is another and whose container runtime leaves it at that.
+func TestBlockDeviceOfOthers(t *testing.T) {
+	r := newRig(t)
+	device := r.Path(handover.BlockDevice("root"))
+	if err := os.MkdirAll(filepath.Dir(device), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mknod(device, unix.S_IFBLK|0o600, int(unix.Mkdev(7, 0))); err != nil {
+		t.Fatal(err)
+	}
+	r.hand(t, machine(t, "volumes:\n- name: root\n  persistentVolumeClaim: {claimName: root}\n"))
+	if exit := r.exit(t); !exit.Failed || !strings.Contains(exit.Message, "device_ownership_from_security_context") {
+		t.Errorf("exit %+v", exit)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	kubevirt "kubevirt.io/api/core/v1"
 
@@ -102,6 +103,9 @@ func (l *launcher) place(disks []vm.Disk, vmi *kubevirt.VirtualMachineInstance) 
 			}
 			d.Path = found
 		case exists(device):
+			if errors.Is(unix.Access(device, unix.R_OK), unix.EACCES) {
+				return fmt.Errorf("disk %s: user %d may not open the node's block device: set device_ownership_from_security_context in the node's container runtime", d.Name, os.Getuid())
+			}
 			d.Path = device
 		}
 	}

@@ -15,8 +15,8 @@
 // # Privilege
 //
 // All containers run as user 107 with no capability, no new privileges, the runtime's seccomp profile, a read-only root file
-// system and without a service account's token: the "restricted" Pod Security Standard, unless there is a hostDisk. The only device is
-// KVM's, from the device plugin.
+// system and without a service account's token: the "restricted" Pod Security Standard, unless there is a hostDisk. Its devices are
+// KVM's, from the device plugin, and those of claims that are block devices.
 //
 // # Containers
 //

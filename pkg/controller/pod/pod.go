@@ -24,6 +24,10 @@ type Settings struct {
 // graceMargin is how many seconds the launcher has, beyond the guest's grace period, to end what has not powered off: KubeVirt's.
 const graceMargin = 15
 
+// diskGroup is disk's on the nodes of nearly all distributions, and block devices are its. A container gets a device with the owner
+// and mode that it has on the node, unless the container runtime makes it the container's own.
+const diskGroup = 6
+
 // Render returns the launcher pod of a machine that has a name, namespace and UID. modes are those of its
 // PersistentVolumeClaims, by name; one that isn't there is a file system. Its error, of type [NotAllowedError], says that
 // the machine has what the settings don't allow.
@@ -38,6 +42,11 @@ func Render(vmi *kubevirt.VirtualMachineInstance, modes map[string]corev1.Persis
 	spec := &vmi.Spec
 	selector := map[string]string{corev1.LabelArchStable: "amd64"}
 	maps.Copy(selector, spec.NodeSelector)
+
+	var groups []int64
+	if len(v.devices) > 0 {
+		groups = []int64{diskGroup}
+	}
 
 	return &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
@@ -58,11 +67,12 @@ func Render(vmi *kubevirt.VirtualMachineInstance, modes map[string]corev1.Persis
 			ImagePullSecrets:              v.pullSecrets,
 			ReadinessGates:                []corev1.PodReadinessGate{{ConditionType: kubevirt.VirtualMachineUnpaused}},
 			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot:   ptr.To(true),
-				RunAsUser:      ptr.To[int64](handover.UID),
-				RunAsGroup:     ptr.To[int64](handover.GID),
-				FSGroup:        ptr.To[int64](handover.GID),
-				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+				RunAsNonRoot:       ptr.To(true),
+				RunAsUser:          ptr.To[int64](handover.UID),
+				RunAsGroup:         ptr.To[int64](handover.GID),
+				FSGroup:            ptr.To[int64](handover.GID),
+				SupplementalGroups: groups,
+				SeccompProfile:     &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
 			InitContainers: initContainers(v.copies, s, withoutDevices(resources)),
 			Containers:     []corev1.Container{compute},
