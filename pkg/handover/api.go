@@ -34,6 +34,7 @@ const (
 type Status struct {
 	State        State    `json:"state"`
 	Acceleration string   `json:"acceleration,omitempty"` // kvm or tcg, once it runs
+	IOError      bool     `json:"ioError,omitempty"`      // it is paused because a disk couldn't be written
 	Down         []string `json:"down,omitempty"`         // interfaces whose link is down, in the machine's order
 	Guest        *Guest   `json:"guest,omitempty"`        // nil while no guest agent is connected
 	Exit         *Exit    `json:"exit,omitempty"`

@@ -30,13 +30,17 @@ import (
 
 func TestMain(m *testing.M) { podtest.Main(m) }
 
-// machine is a VirtualMachineInstance without a network; more is added to its spec, as YAML.
-func machine(t *testing.T, more string) *kubevirt.VirtualMachineInstance {
+// machine is a VirtualMachineInstance without a network; more is added to its spec, as YAML. disks are the volumes that are on virtio.
+func machine(t *testing.T, more string, disks ...string) *kubevirt.VirtualMachineInstance {
 	t.Helper()
 	vmi := &kubevirt.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "demo"}}
 	text := "terminationGracePeriodSeconds: 0\ndomain:\n  memory: {guest: 64Mi}\n  devices: {autoattachPodInterface: false}\n" + more
 	if err := yaml.UnmarshalStrict([]byte(text), &vmi.Spec); err != nil {
 		t.Fatal(err)
+	}
+	for _, name := range disks {
+		virtio := kubevirt.DiskDevice{Disk: &kubevirt.DiskTarget{Bus: kubevirt.DiskBusVirtio}}
+		vmi.Spec.Domain.Devices.Disks = append(vmi.Spec.Domain.Devices.Disks, kubevirt.Disk{Name: name, DiskDevice: virtio})
 	}
 	return vmi
 }

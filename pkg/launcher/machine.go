@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"time"
 
 	kubevirt "kubevirt.io/api/core/v1"
 
@@ -81,21 +82,43 @@ func (l *launcher) convert(vmi *kubevirt.VirtualMachineInstance) (*spec.VM, erro
 	return v, nil
 }
 
-// watch keeps the status in line with QEMU's until ctx ends. Events from before the question are repeated after it, up to where the
-// machine is by then.
+// writeAgain is after how long a machine whose disk couldn't be written tries that again.
+const writeAgain = 10 * time.Second
+
+// watch keeps the status in line with QEMU's until ctx ends. Where a disk is full QEMU stops the guest: it goes on as soon as it can.
 func (l *launcher) watch(ctx context.Context, machine *vm.VM, interfaces []string) {
 	events := machine.Events(ctx)
-	state := handover.Running
-	if status, err := machine.Status(ctx); err == nil && status != "running" {
-		state = handover.Paused
-	}
-	l.status.run(machine, interfaces, state)
-	for event := range events {
-		switch event.Event {
-		case "STOP":
-			l.status.change(func(s *handover.Status) { s.State = handover.Paused })
-		case "RESUME":
-			l.status.change(func(s *handover.Status) { s.State = handover.Running })
+	l.status.run(machine, interfaces)
+	l.look(ctx, machine)
+	again := time.NewTicker(writeAgain)
+	defer again.Stop()
+	for {
+		select {
+		case event, ok := <-events:
+			if !ok {
+				return
+			}
+			if event.Event == "STOP" || event.Event == "RESUME" {
+				l.look(ctx, machine)
+			}
+		case <-again.C:
+			if status, _ := l.status.read(); status.IOError {
+				machine.Unpause(ctx) // what comes of it is an event
+			}
 		}
 	}
+}
+
+// look asks QEMU for what an event may have told too early: a guest that resumes and can't write still is stopped at once.
+func (l *launcher) look(ctx context.Context, machine *vm.VM) {
+	is, err := machine.Status(ctx)
+	if err != nil {
+		return // its end is near, and will be told
+	}
+	l.status.change(func(s *handover.Status) {
+		s.State, s.IOError = handover.Paused, is == "io-error"
+		if is == "running" {
+			s.State = handover.Running
+		}
+	})
 }

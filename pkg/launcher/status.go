@@ -36,9 +36,9 @@ func (b *board) change(f func(*handover.Status)) {
 }
 
 // run shows a machine that was started, with the names of its interfaces.
-func (b *board) run(machine *vm.VM, interfaces []string, state handover.State) {
+func (b *board) run(machine *vm.VM, interfaces []string) {
 	b.change(func(s *handover.Status) {
-		s.State, s.Acceleration = state, string(machine.Acceleration())
+		s.Acceleration = string(machine.Acceleration())
 		b.machine, b.interfaces = machine, interfaces
 	})
 }

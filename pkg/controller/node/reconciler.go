@@ -40,6 +40,8 @@ const (
 	ReasonStopped    = "Stopped"    // it has ended as somebody wanted
 	ReasonFailed     = "Failed"     // it has ended otherwise
 	ReasonSyncFailed = "SyncFailed" // the machine can't be joined to its pod's network
+
+	ReasonIOError = "PausedIOError" // QEMU has paused it
 )
 
 // Reconciler sees to the machines of one node.
@@ -191,6 +193,9 @@ func (r *Reconciler) complain(ctx context.Context, vmi *kubevirt.VirtualMachineI
 
 // tell makes an event of what a user must know.
 func (r *Reconciler) tell(old, next *kubevirt.VirtualMachineInstance) {
+	if c := paused(next); c != nil && c.Reason == ReasonIOError && (paused(old) == nil || paused(old).Reason != c.Reason) {
+		r.recorder.Eventf(next, nil, corev1.EventTypeWarning, c.Reason, "Pause", "%s", c.Message)
+	}
 	if old.Status.Phase == next.Status.Phase {
 		return
 	}
@@ -203,4 +208,8 @@ func (r *Reconciler) tell(old, next *kubevirt.VirtualMachineInstance) {
 		r.recorder.Eventf(next, nil, corev1.EventTypeWarning, ReasonFailed, "Stop", "%s",
 			status.Condition(next, kubevirt.VirtualMachineInstanceReady).Message)
 	}
+}
+
+func paused(vmi *kubevirt.VirtualMachineInstance) *kubevirt.VirtualMachineInstanceCondition {
+	return status.Condition(vmi, kubevirt.VirtualMachineInstancePaused)
 }

@@ -33,9 +33,13 @@ func report(vmi *kubevirt.VirtualMachineInstance, launcher *corev1.Pod, m *machi
 func reportRunning(vmi *kubevirt.VirtualMachineInstance, launcher *corev1.Pod, is *handover.Status, now metav1.Time) {
 	// Nobody can ask for it yet, so nobody is told more than that.
 	status.SetCondition(vmi, kubevirt.VirtualMachineInstanceIsMigratable, corev1.ConditionFalse, "NotMigratable", "live migration is not supported yet", now)
-	if is.State == handover.Paused {
+	switch {
+	case is.IOError:
+		status.SetCondition(vmi, kubevirt.VirtualMachineInstancePaused, corev1.ConditionTrue, ReasonIOError,
+			"a disk can't be written, as when its volume is full: the guest is paused, and goes on when there is room", now)
+	case is.State == handover.Paused:
 		status.SetCondition(vmi, kubevirt.VirtualMachineInstancePaused, corev1.ConditionTrue, "PausedByUser", "the guest is paused", now)
-	} else {
+	default:
 		status.RemoveCondition(vmi, kubevirt.VirtualMachineInstancePaused)
 	}
 	vmi.Status.GuestOSInfo = kubevirt.VirtualMachineInstanceGuestOSInfo{}

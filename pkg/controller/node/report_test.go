@@ -15,6 +15,21 @@ import (
 	"github.com/tapir-vm/tapir/pkg/handover"
 )
 
+// A machine whose disk is full says so, and that nobody has paused it.
+func TestReportIOError(t *testing.T) {
+	vmi := &kubevirt.VirtualMachineInstance{}
+	m := &machine{current: handover.Status{State: handover.Paused, IOError: true}}
+	report(vmi, &corev1.Pod{}, m, metav1.Now())
+	if c := paused(vmi); c == nil || c.Reason != "PausedIOError" {
+		t.Errorf("conditions %+v", vmi.Status.Conditions)
+	}
+	m.current = handover.Status{State: handover.Paused}
+	report(vmi, &corev1.Pod{}, m, metav1.Now())
+	if c := paused(vmi); c == nil || c.Reason != "PausedByUser" {
+		t.Errorf("conditions %+v", vmi.Status.Conditions)
+	}
+}
+
 func TestReport(t *testing.T) {
 	ready := &corev1.Pod{Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}
 	os := kubevirt.VirtualMachineInstanceGuestOSInfo{ID: "debian"}
