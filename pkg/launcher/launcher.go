@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options) error {
 		exit = l.run(ctx, p)
 		p.close()
 	case <-ctx.Done():
-		exit = handover.Exit{Message: "ended before it was started"}
+		exit = failed(errors.New("ended before it was started"))
 	}
 	o.Log.Info("machine has ended", "failed", exit.Failed, "reason", exit.Message)
 	l.status.change(func(s *handover.Status) { s.State, s.Guest, s.Exit = handover.Ended, nil, &exit })

@@ -239,6 +239,7 @@ func TestDeafGuest(t *testing.T) {
 	}
 }
 
+// A machine whose node is drained before its guest has run hasn't shut down: whatever starts machines that fail has to start it again.
 func TestEndBeforeStart(t *testing.T) {
 	r := newRig(t)
 	r.Start(t)
@@ -248,7 +249,7 @@ func TestEndBeforeStart(t *testing.T) {
 		}
 	}
 	r.Stop(t)
-	if exit := r.exit(t); exit.Failed {
+	if exit := r.exit(t); !exit.Failed || exit.Message == "" {
 		t.Errorf("exit %+v", exit)
 	}
 }

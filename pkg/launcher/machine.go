@@ -4,6 +4,7 @@ package launcher
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"time"
@@ -30,7 +31,7 @@ func (l *launcher) run(ctx context.Context, p plan) handover.Exit {
 	defer servers.close()
 	machine, err := vm.Start(ctx, v.VM, l.Log)
 	if ctx.Err() != nil && err != nil {
-		return handover.Exit{Message: "ended while it was started"}
+		return failed(errors.New("ended while it was started"))
 	}
 	if err != nil {
 		return failed(err)
