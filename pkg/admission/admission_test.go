@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kubevirt "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -233,6 +234,14 @@ func (c *testCluster) testInstanceUpdates(t *testing.T) {
 	refused(t, patch(c.as(t, "controller"), func(v *kubevirt.VirtualMachineInstance) {
 		v.Spec.Domain.Devices.Interfaces = append(v.Spec.Domain.Devices.Interfaces, kubevirt.Interface{Name: "second"})
 	}), "never changes")
+	annotate := func(name string) func(*kubevirt.VirtualMachineInstance) {
+		return func(v *kubevirt.VirtualMachineInstance) { metav1.SetMetaDataAnnotation(&v.ObjectMeta, name, "other") }
+	}
+	refused(t, patch(c.admin, annotate("tapir-vm.io/redirect")), "never change")
+	refused(t, patch(c.admin, annotate("kubevirt.io/ignitiondata")), "never change")
+	if err := patch(c.admin, annotate("example.com/note")); err != nil {
+		t.Errorf("an annotation of one's own: %v", err)
+	}
 	refused(t, patch(c.admin, status), "written by Tapir only")
 	refused(t, patch(c.admin, func(v *kubevirt.VirtualMachineInstance) { v.Labels = map[string]string{kubevirt.NodeNameLabel: "a"} }), "Tapir's own")
 	if err := patch(c.admin, func(v *kubevirt.VirtualMachineInstance) { v.Labels = map[string]string{"mine": "a"} }); err != nil {
