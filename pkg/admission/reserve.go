@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ const (
 // Lease's holder is the machine's namespace and name, which its VirtualMachine and its instance share.
 type reservations struct {
 	client    client.Client // not from a cache
+	machines  client.Reader // from one, with macIndex
 	namespace string
 }
 
@@ -117,18 +119,7 @@ func (r *reservations) inUse(ctx context.Context, lease *coordination.Lease) (bo
 	if err := r.client.Get(ctx, key, vmi); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("look whose the address of %s is: %w", lease.Name, err)
 	}
-	specs := []*kubevirt.VirtualMachineInstanceSpec{&vmi.Spec}
-	if vm.Spec.Template != nil {
-		specs = append(specs, &vm.Spec.Template.Spec)
-	}
-	for _, spec := range specs {
-		for _, nic := range spec.Domain.Devices.Interfaces {
-			if mac, err := net.ParseMAC(nic.MacAddress); err == nil && leaseName(mac) == lease.Name {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+	return slices.Contains(leasesOf(vm), lease.Name) || slices.Contains(leasesOf(vmi), lease.Name), nil
 }
 
 // age is how long ago an address was reserved.

@@ -44,6 +44,16 @@ func (c *testCluster) testAddresses(t *testing.T) {
 		t.Errorf("a dry run has reserved an address: %v", err)
 	}
 
+	// Somebody cleans up.
+	lease := &coordination.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: kubetest.Namespace, Name: "mac-de-ad-00-00-be-af"}}
+	if err := c.admin.Delete(t.Context(), lease); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the address to be the machine's again", func() error { return c.admin.Get(t.Context(), client.ObjectKeyFromObject(lease), lease) })
+	if holder := holderOf(lease); holder != "default/first" {
+		t.Errorf("it is %s's", holder)
+	}
+
 	// Its own instance has the machine's address, and another machine gets it when the first is gone.
 	vmi := instanceFrom(t, "{metadata: {name: first, namespace: default}}")
 	vmi.Spec = first.Spec.Template.Spec

@@ -80,8 +80,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		}
 		server.TLSOpts = append(server.TLSOpts, func(c *tls.Config) { c.GetCertificate = r.certificate })
 	}
-	macs := &reservations{client: direct, namespace: o.Namespace}
-	if err := watchAddresses(mgr, own, macs); err != nil {
+	macs := &reservations{client: direct, machines: mgr.GetClient(), namespace: o.Namespace}
+	if err := watchAddresses(ctx, mgr, own, macs); err != nil {
 		return err
 	}
 	return serve(mgr, webhook.NewServer(server), &o, direct, macs)
@@ -131,8 +131,13 @@ func watchCertificates(mgr ctrl.Manager, own cache.Cache, r *rotator) error {
 	return nil
 }
 
-// watchAddresses gives back addresses, in the replica that leads.
-func watchAddresses(mgr ctrl.Manager, own cache.Cache, macs *reservations) error {
+// watchAddresses keeps the reservations in line with the machines, in the replica that leads.
+func watchAddresses(ctx context.Context, mgr ctrl.Manager, own cache.Cache, macs *reservations) error {
+	for _, kind := range []client.Object{&kubevirt.VirtualMachine{}, &kubevirt.VirtualMachineInstance{}} {
+		if err := mgr.GetFieldIndexer().IndexField(ctx, kind, macIndex, leasesOf); err != nil {
+			return fmt.Errorf("index %T by MAC address: %w", kind, err)
+		}
+	}
 	ofMachine := handler.EnqueueRequestsFromMapFunc(macs.ofMachine)
 	err := ctrl.NewControllerManagedBy(mgr).Named("mac-addresses").
 		WatchesRawSource(source.Kind[client.Object](own, &coordination.Lease{}, &handler.EnqueueRequestForObject{})).
@@ -140,7 +145,7 @@ func watchAddresses(mgr ctrl.Manager, own cache.Cache, macs *reservations) error
 		Watches(&kubevirt.VirtualMachineInstance{}, ofMachine).
 		Complete(reconcile.Func(macs.release))
 	if err != nil {
-		return fmt.Errorf("set up the return of MAC addresses: %w", err)
+		return fmt.Errorf("set up the reservations of MAC addresses: %w", err)
 	}
 	return nil
 }
