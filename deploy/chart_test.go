@@ -8,10 +8,16 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tapir-vm/tapir/internal/kubetest"
 )
 
 //go:generate go test -run ^TestKustomize$ . -write
@@ -94,6 +100,46 @@ func TestInvalidValues(t *testing.T) {
 		if _, err := render(t, "--set", values); err == nil {
 			t.Errorf("%s is accepted", values)
 		}
+	}
+}
+
+// Where KubeVirt is, nothing is installed, as `helm install` finds out by itself.
+func TestRefusesKubeVirt(t *testing.T) {
+	config, environment := kubetest.StartWith(t, envtest.Environment{})
+	admin, err := environment.AddUser(envtest.User{Name: "admin", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := admin.KubeConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	install := func() error { // the definitions are there, and aren't Helm's
+		_, err := helm(t, "install", "tapir", chart, "--kubeconfig="+kubeconfig, "--dry-run=server", "--set=definitions.install=false")
+		return err
+	}
+	if err := install(); err != nil {
+		t.Errorf("in a cluster without KubeVirt: %v", err)
+	}
+	_, err = envtest.InstallCRDs(config, envtest.CRDInstallOptions{CRDs: []*apiextensions.CustomResourceDefinition{{
+		ObjectMeta: metav1.ObjectMeta{Name: "kubevirts.kubevirt.io"},
+		Spec: apiextensions.CustomResourceDefinitionSpec{
+			Group: "kubevirt.io", Scope: apiextensions.NamespaceScoped,
+			Names: apiextensions.CustomResourceDefinitionNames{Plural: "kubevirts", Kind: "KubeVirt"},
+			Versions: []apiextensions.CustomResourceDefinitionVersion{{Name: "v1", Served: true, Storage: true,
+				Schema: &apiextensions.CustomResourceValidation{OpenAPIV3Schema: &apiextensions.JSONSchemaProps{Type: "object"}},
+			}},
+		},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := install(); err == nil || !strings.Contains(err.Error(), "there is a KubeVirt in this cluster") {
+		t.Errorf("beside KubeVirt: %v", err)
 	}
 }
 
