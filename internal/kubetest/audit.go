@@ -58,8 +58,9 @@ func CheckRights(t testing.TB, log, component string, roles ...string) {
 			t.Fatal(err)
 		}
 		for _, r := range rights(role.Rules) {
-			// Rights on finalizers are looked up by the admission plugin that StartWith turns on, without a request of its own.
-			if !used[r] && !strings.HasSuffix(r.resource, "/finalizers") {
+			// Rights on finalizers are looked up by the admission plugin that StartWith turns on, without a request of its own. That an
+			// Event is told twice, which changes it, happens when a cache is late, or not at all.
+			if !used[r] && !strings.HasSuffix(r.resource, "/finalizers") && r != (right{"patch", "events.k8s.io", "events"}) {
 				t.Errorf("%s %s lets %s %v, which it doesn't do", object.GetKind(), object.GetName(), component, r)
 			}
 		}
