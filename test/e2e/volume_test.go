@@ -38,6 +38,12 @@ func (s *space) diskVolume(n *lab.Node, claim string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.Fatalf("put a disk on %s: %v: %s", n.Name(), err, out)
 	}
+	s.offer(n, dir, claim)
+}
+
+// offer makes a PersistentVolume of a node's directory, for a claim, and removes both when the test ends.
+func (s *space) offer(n *lab.Node, dir, claim string) {
+	s.Helper()
 	s.Cleanup(func() {
 		if _, err := s.try("delete", "persistentvolume", "--wait=false", s.name); err != nil {
 			s.Error(err)
