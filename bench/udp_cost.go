@@ -16,10 +16,11 @@ type udpCost struct{}
 
 func (udpCost) Name() string { return "udp-in-sleep" }
 func (udpCost) About() string {
-	return "64 B packets to the guest, whose end sleeps while the tap is empty, as QEMU does"
+	return "64 B packets to the guest, whose end sleeps while the tap is empty, as vhost-net does"
 }
 func (udpCost) Metrics() []report.Metric { return []report.Metric{cpuPerMpacket, packetRate, readRate} }
 func (udpCost) Conditions() Conditions   { return Conditions{MTU: normalMTU} }
+func (udpCost) Lacks() error             { return traffic.Lacks() }
 
 func (udpCost) Start(ctx context.Context, network *lab.Network) (Meter, error) {
 	return onTap(ctx, network, func(tap *os.File) (Meter, error) {

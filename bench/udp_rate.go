@@ -67,6 +67,8 @@ func (l udpRate) Conditions() Conditions {
 	return Conditions{MTU: normalMTU, Table: l.table, WarmUp: warmUp}
 }
 
+func (udpRate) Lacks() error { return traffic.Lacks() }
+
 func (l udpRate) Start(ctx context.Context, network *lab.Network) (Meter, error) {
 	return onTap(ctx, network, func(tap *os.File) (Meter, error) {
 		if l.direction == in {

@@ -22,6 +22,8 @@ func (udpSKB) Metrics() []report.Metric { return udpRate{direction: in}.Metrics(
 
 func (udpSKB) Conditions() Conditions { return udpRate{direction: in, flows: 1}.Conditions() }
 
+func (udpSKB) Lacks() error { return traffic.Lacks() }
+
 func (udpSKB) Start(ctx context.Context, network *lab.Network) (Meter, error) {
 	return onTap(ctx, network, func(tap *os.File) (Meter, error) { return newUDPIn(network, tap, 1, traffic.SocketBuffer) })
 }

@@ -157,7 +157,7 @@ func inPod(b *testing.B, network *lab.Network, attach func() (link.Link, error))
 }
 
 // index is that of a link of the calling thread's namespace.
-func index(b *testing.B, name string) int {
+func index(b testing.TB, name string) int {
 	b.Helper()
 	l, err := netlink.LinkByName(name)
 	if err != nil {

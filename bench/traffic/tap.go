@@ -24,20 +24,30 @@ func partialChecksum() []byte {
 	return h
 }
 
-// withFD runs f on a tap's descriptor, which is non-blocking.
-func withFD(tap *os.File, f func(fd int) error) error {
+// withRing runs f with a ring that does op to a tap's frames of some size.
+func withRing(tap *os.File, op uint8, size int, f func(r *ring) error) error {
 	raw, err := tap.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var failed error
-	err = raw.Control(func(fd uintptr) { failed = f(int(fd)) })
+	err = raw.Control(func(fd uintptr) {
+		var r *ring
+		if r, failed = newRing(int(fd), op, size); failed == nil {
+			failed = errors.Join(f(r), r.close())
+		}
+	})
 	return errors.Join(err, failed)
 }
 
-// writeFrame hands a frame with its header to the kernel. What the kernel has no room for is lost.
+// writeFrame hands a frame with its header to the kernel.
 func writeFrame(fd int, frame []byte) error {
 	_, err := unix.Write(fd, frame)
+	return written(err)
+}
+
+// written judges what became of a frame that was handed to the kernel: what that has no room for is lost.
+func written(err error) error {
 	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ENOBUFS) {
 		return fmt.Errorf("writing to the tap: %w", err)
 	}

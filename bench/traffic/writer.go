@@ -11,7 +11,7 @@ import (
 	"github.com/tapir-vm/tapir/bench/lab"
 )
 
-// A Writer sends packets into the pod's tap, one write a packet, as QEMU does.
+// A Writer sends packets into the pod's tap, a batch with each system call.
 type Writer struct {
 	tap   *os.File
 	pod   *lab.Namespace
@@ -30,30 +30,22 @@ func NewWriter(network *lab.Network, tap *os.File, flows int, whole bool) *Write
 func (w *Writer) Run(ctx context.Context, until time.Time) (sent uint64, err error) {
 	frame := newFrame(w.guest.MAC, w.guest.GatewayMAC, w.guest.Address.Addr(), firstRemote, servicePort, 0)
 	clear(frame[ipOffset+16 : udpOffset])
-	ipRest, pseudoRest := ipSum(frame), pseudoSum(frame)
-	udpRest, header := pseudoRest+sum(frame[udpOffset:]), partialChecksum()
+	header := partialChecksum()
 	if w.whole {
 		header = make([]byte, vnetHeader)
 	}
 	packet := append(header, frame...)
-	ip, udp := packet[vnetHeader+ipOffset:], packet[vnetHeader+udpOffset:]
+	rest := sums{ip: ipSum(frame), pseudo: pseudoSum(frame), udp: sum(frame[udpOffset:])}
 	err = w.pod.On(lab.PeerCPU, func() error {
-		return withFD(w.tap, func(fd int) error {
-			for ; sent%256 != 0 || ctx.Err() == nil && time.Now().Before(until); sent++ {
-				address, port := remote(w.next)
-				if w.next++; w.next == w.flows {
-					w.next = 0
+		return withRing(w.tap, opWrite, len(packet), func(r *ring) error {
+			for _, buffer := range r.buffers {
+				copy(buffer, packet)
+			}
+			for ; ctx.Err() == nil && time.Now().Before(until); sent += batch {
+				for _, buffer := range r.buffers {
+					w.address(buffer[vnetHeader:], rest)
 				}
-				words := address>>16 + address&0xffff
-				binary.BigEndian.PutUint32(ip[16:], address)
-				binary.BigEndian.PutUint16(ip[10:], ^fold(ipRest+words))
-				binary.BigEndian.PutUint16(udp[2:], port)
-				check := fold(pseudoRest + words)
-				if w.whole {
-					check = ^fold(udpRest + words + uint32(port))
-				}
-				binary.BigEndian.PutUint16(udp[6:], check)
-				if err := writeFrame(fd, packet); err != nil {
+				if err := r.do(batch, func(_ []byte, err error) error { return written(err) }); err != nil {
 					return err
 				}
 			}
@@ -61,4 +53,25 @@ func (w *Writer) Run(ctx context.Context, until time.Time) (sent uint64, err err
 		})
 	})
 	return sent, err
+}
+
+// sums are those of a frame without its destination, not folded.
+type sums struct{ ip, pseudo, udp uint32 }
+
+// address makes a frame one of the next flow.
+func (w *Writer) address(frame []byte, rest sums) {
+	address, port := remote(w.next)
+	if w.next++; w.next == w.flows {
+		w.next = 0
+	}
+	ip, udp := frame[ipOffset:], frame[udpOffset:]
+	words := address>>16 + address&0xffff
+	binary.BigEndian.PutUint32(ip[16:], address)
+	binary.BigEndian.PutUint16(ip[10:], ^fold(rest.ip+words))
+	binary.BigEndian.PutUint16(udp[2:], port)
+	check := fold(rest.pseudo + words)
+	if w.whole {
+		check = ^fold(rest.pseudo + words + rest.udp + uint32(port))
+	}
+	binary.BigEndian.PutUint16(udp[6:], check)
 }
