@@ -5,6 +5,7 @@ package traffic
 import (
 	"context"
 	"encoding/binary"
+	"io"
 	"os"
 	"time"
 
@@ -45,7 +46,13 @@ func (w *Writer) Run(ctx context.Context, until time.Time) (sent uint64, err err
 				for _, buffer := range r.buffers {
 					w.address(buffer[vnetHeader:], rest)
 				}
-				if err := r.do(batch, func(_ []byte, err error) error { return written(err) }); err != nil {
+				err := r.do(batch, func(frame []byte, err error) error {
+					if err == nil && len(frame) < len(packet) {
+						err = io.ErrShortWrite
+					}
+					return written(err)
+				})
+				if err != nil {
 					return err
 				}
 			}
