@@ -11,9 +11,9 @@
 // machine thus hits all of them, and ratios within a round (package report) say more than the figures themselves.
 //
 // The two ends are threads on a processor each, where a load is about latencies or packet rates. Packet rates
-// come from generators that are faster than any datapath, and feed and drain the tap in batches, as vhost-net does
-// (package traffic); bulk data and requests from sockets, the
-// guest's behind a shuttle that costs what virtio costs (package lab).
+// come from generators that are faster than any datapath, and from ends that feed and drain the tap in batches, as
+// vhost-net does (package traffic); bulk data and requests from sockets, the guest's behind a shuttle that costs what
+// virtio costs (package lab).
 //
 // # What it owns
 //
@@ -23,5 +23,5 @@
 //
 // # Limits
 //
-// IPv4. Two processors at least. Linux 6.6.
+// IPv4. Two processors at least. Linux 6.6, with io_uring for packet rates.
 package bench
