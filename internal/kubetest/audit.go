@@ -67,6 +67,17 @@ func CheckRights(t testing.TB, log, component string, roles ...string) {
 	}
 }
 
+// Requests counts what a component has asked the API server for until now.
+func Requests(t testing.TB, log, component string) (n int) {
+	t.Helper()
+	for _, request := range requests(t, log, User(component)) {
+		if request.Stage == "RequestReceived" { // each has others, too
+			n++
+		}
+	}
+	return n
+}
+
 // right is one thing that one may do.
 type right struct{ verb, group, resource string }
 
@@ -86,7 +97,7 @@ func rights(rules []rbacv1.PolicyRule) []right {
 
 // request is what is of interest of audit.k8s.io/v1's Event.
 type request struct {
-	Verb             string
+	Stage, Verb      string
 	ImpersonatedUser struct{ Username string }
 	ObjectRef        struct{ APIGroup, Resource, Subresource, Name string }
 	Annotations      map[string]string

@@ -34,25 +34,27 @@ const rootOf = "TAPIR_TEST_POD"
 // Main is what a package's TestMain calls. It doesn't return.
 func Main(m *testing.M) {
 	if root := os.Getenv(rootOf); root != "" {
-		os.Exit(launch(root))
+		if err := launch(root); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	sandbox.Main(m)
 }
 
 // launch is the launcher's process.
-func launch(root string) int {
+func launch(root string) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	if err := launcher.Run(ctx, launcher.Options{Root: root, Acceleration: vm.TCG, Log: log}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	if os.Getenv(hollow) != "" {
+		return pretend(ctx, root, log)
 	}
-	return 0
+	return launcher.Run(ctx, launcher.Options{Root: root, Acceleration: vm.TCG, Log: log})
 }
 
 // Pod is a pod whose launcher may run.
@@ -102,8 +104,13 @@ func (p *Pod) Write(inPod, content string) error {
 // Start starts the launcher, which is killed with the test.
 func (p *Pod) Start(t testing.TB) {
 	t.Helper()
+	p.start(t)
+}
+
+func (p *Pod) start(t testing.TB, environment ...string) {
+	t.Helper()
 	command := exec.Command("/proc/self/exe")
-	command.Env = []string{rootOf + "=" + p.Root, "PATH=" + os.Getenv("PATH")}
+	command.Env = append(environment, rootOf+"="+p.Root, "PATH="+os.Getenv("PATH"))
 	command.Stderr = os.Stderr
 	command.Dir = "/"
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: handover.UID, Gid: handover.GID}}

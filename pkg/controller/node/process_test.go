@@ -15,7 +15,7 @@ import (
 )
 
 // buildAgent builds tapir-agent as its image has it, and returns where it is.
-func buildAgent(t *testing.T) string {
+func buildAgent(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tapir-agent")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "../../../cmd/tapir-agent")
@@ -27,7 +27,7 @@ func buildAgent(t *testing.T) string {
 }
 
 // runAgent runs a tapir-agent as a process of its own, which is killed at the end of the test or by the returned function.
-func (r *rig) runAgent(t *testing.T, path, metrics string) (process *os.Process, kill func()) {
+func (r *rig) runAgent(t testing.TB, path, metrics string) (process *os.Process, kill func()) {
 	t.Helper()
 	own, kubeconfig := kubetest.As(r.config, "agent"), filepath.Join(t.TempDir(), "kubeconfig")
 	err := clientcmd.WriteToFile(api.Config{
@@ -42,7 +42,7 @@ func (r *rig) runAgent(t *testing.T, path, metrics string) (process *os.Process,
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(path, "--node="+nodeName, "--pods="+r.pods, "--device-plugins="+t.TempDir(), "--kvm="+filepath.Join(t.TempDir(), "none"),
+	command := exec.Command(path, "--node="+nodeName, "--pods="+r.pods, "--device-plugins="+r.plugins, "--kvm="+filepath.Join(t.TempDir(), "none"),
 		"--metrics-address="+metrics, "--health-address=127.0.0.1:0")
 	command.Env = []string{"KUBECONFIG=" + kubeconfig}
 	command.Stderr = os.Stderr

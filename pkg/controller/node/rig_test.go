@@ -46,20 +46,21 @@ const nodeName = "node-a"
 // rig is a node with an API server. The test is controller, scheduler and kubelet.
 type rig struct {
 	client.Client
-	config *rest.Config // an administrator's
-	line   *line        // the agent's way to the API server
-	log    string       // of the API server's requests
-	ctx    context.Context
-	pods   string // the kubelet's directory
-	stop   func() // the agent
-	t      *testing.T
+	config  *rest.Config // an administrator's
+	line    *line        // the agent's way to the API server
+	log     string       // of the API server's requests
+	ctx     context.Context
+	pods    string // the kubelet's directory of pods
+	plugins string // and that of device plugins
+	stop    func() // the agent
+	t       testing.TB
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	wayOut(t)
 	environment := envtest.Environment{}
-	r := &rig{t: t, log: kubetest.Audit(t, &environment), line: &line{}, pods: t.TempDir()}
+	r := &rig{t: t, log: kubetest.Audit(t, &environment), line: &line{}, pods: t.TempDir(), plugins: t.TempDir()}
 	r.config, _ = kubetest.StartWith(t, environment)
 	kubetest.Grant(t, r.config)
 	if _, err := datapath.Sweep(); err != nil { // makes the directories that stay
@@ -79,7 +80,7 @@ func newRig(t *testing.T) *rig {
 }
 
 // wayOut gives this namespace a default route, without which an API server doesn't find its own address.
-func wayOut(t *testing.T) {
+func wayOut(t testing.TB) {
 	t.Helper()
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "out"}, PeerName: "outside"}
 	address, err := netlink.ParseAddr("192.0.2.1/24")
@@ -103,7 +104,7 @@ func wayOut(t *testing.T) {
 }
 
 // startAgent runs an agent until stop, or the end of the rig's test, which may be a parent of t: an agent of a subtest goes on after it.
-func (r *rig) startAgent(t *testing.T) {
+func (r *rig) startAgent(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	own := kubetest.As(r.config, "agent")
@@ -132,7 +133,7 @@ func (r *rig) startAgent(t *testing.T) {
 }
 
 // machine is a VMI that the controller has scheduled, with its pod, whose launcher doesn't run yet.
-func (r *rig) machine(t *testing.T, name string, more ...func(*kubevirt.VirtualMachineInstance)) (*kubevirt.VirtualMachineInstance, *podtest.Pod) {
+func (r *rig) machine(t testing.TB, name string, more ...func(*kubevirt.VirtualMachineInstance)) (*kubevirt.VirtualMachineInstance, *podtest.Pod) {
 	t.Helper()
 	vmi := &kubevirt.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "default", Name: name, Labels: map[string]string{kubevirt.NodeNameLabel: nodeName},
@@ -153,7 +154,7 @@ func (r *rig) machine(t *testing.T, name string, more ...func(*kubevirt.VirtualM
 }
 
 // pod makes the pod of a machine, in a network of its own.
-func (r *rig) pod(t *testing.T, vmi *kubevirt.VirtualMachineInstance) *podtest.Pod {
+func (r *rig) pod(t testing.TB, vmi *kubevirt.VirtualMachineInstance) *podtest.Pod {
 	t.Helper()
 	launcher := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -176,7 +177,7 @@ func (r *rig) pod(t *testing.T, vmi *kubevirt.VirtualMachineInstance) *podtest.P
 }
 
 // setPod is the kubelet's report.
-func (r *rig) setPod(t *testing.T, vmi *kubevirt.VirtualMachineInstance, change func(*corev1.Pod)) {
+func (r *rig) setPod(t testing.TB, vmi *kubevirt.VirtualMachineInstance, change func(*corev1.Pod)) {
 	t.Helper()
 	launcher := new(corev1.Pod)
 	if err := r.Get(r.ctx, client.ObjectKey{Namespace: vmi.Namespace, Name: pod.Name(vmi)}, launcher); err != nil {
@@ -189,7 +190,7 @@ func (r *rig) setPod(t *testing.T, vmi *kubevirt.VirtualMachineInstance, change 
 }
 
 // wait returns the machine once it is as wanted.
-func (r *rig) wait(t *testing.T, vmi *kubevirt.VirtualMachineInstance, what string, wanted func(*kubevirt.VirtualMachineInstance) bool) *kubevirt.VirtualMachineInstance {
+func (r *rig) wait(t testing.TB, vmi *kubevirt.VirtualMachineInstance, what string, wanted func(*kubevirt.VirtualMachineInstance) bool) *kubevirt.VirtualMachineInstance {
 	t.Helper()
 	now := new(kubevirt.VirtualMachineInstance)
 	r.eventually(t, what, func() bool {
@@ -202,7 +203,7 @@ func (r *rig) wait(t *testing.T, vmi *kubevirt.VirtualMachineInstance, what stri
 }
 
 // clearInterfaces takes from a machine's status what the next agent will put there: so its work shows.
-func (r *rig) clearInterfaces(t *testing.T, vmi *kubevirt.VirtualMachineInstance) {
+func (r *rig) clearInterfaces(t testing.TB, vmi *kubevirt.VirtualMachineInstance) {
 	t.Helper()
 	now := r.wait(t, vmi, "there", always)
 	next := now.DeepCopy()
@@ -215,7 +216,7 @@ func (r *rig) clearInterfaces(t *testing.T, vmi *kubevirt.VirtualMachineInstance
 func always(*kubevirt.VirtualMachineInstance) bool { return true }
 
 // watch returns each state of a machine from now on, in order, none left out.
-func (r *rig) watch(t *testing.T, vmi *kubevirt.VirtualMachineInstance) iter.Seq[*kubevirt.VirtualMachineInstance] {
+func (r *rig) watch(t testing.TB, vmi *kubevirt.VirtualMachineInstance) iter.Seq[*kubevirt.VirtualMachineInstance] {
 	t.Helper()
 	c, err := client.NewWithWatch(r.config, client.Options{Scheme: Scheme()})
 	if err != nil {
@@ -237,7 +238,7 @@ func (r *rig) watch(t *testing.T, vmi *kubevirt.VirtualMachineInstance) iter.Seq
 }
 
 // eventually waits for something that other processes bring about.
-func (r *rig) eventually(t *testing.T, what string, is func() bool) {
+func (r *rig) eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for !is() {
 		select {
@@ -253,7 +254,7 @@ func phase(p kubevirt.VirtualMachineInstancePhase) func(*kubevirt.VirtualMachine
 }
 
 // attached returns the names of the NICs that are attached on this machine, and in good order.
-func attached(t *testing.T) (names []string) {
+func attached(t testing.TB) (names []string) {
 	t.Helper()
 	nics, err := datapath.List()
 	if err != nil {
