@@ -13,7 +13,8 @@ mkdir -p "$out"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$work/bin/" ./cmd/...
+# Without gRPC's trace pages, which nothing shows here, the linker can leave out all methods that nobody calls: a quarter of the programs.
+CGO_ENABLED=0 go build -tags grpcnotrace -trimpath -ldflags "-s -w" -o "$work/bin/" ./cmd/...
 CGO_ENABLED=0 go build -o "$work/ociimage" ./internal/tools/ociimage
 
 # image NAME USER ROOT
