@@ -74,6 +74,12 @@ func (n *NIC) Flows() ([]Flow, error) {
 	return flows, err
 }
 
+// FlowCount counts the entries of the flow table.
+func (n *NIC) FlowCount() (count int, err error) {
+	err = eachFlow(n.maps.Flows, func(uint32, *masqueradeFlow) { count++ })
+	return count, err
+}
+
 func protocolName(number uint8) string {
 	if name, ok := protocolNames[number]; ok {
 		return name

@@ -41,7 +41,7 @@ func (n *NIC) Status() (Status, error) {
 		return s, err
 	}
 	s.GuestMAC = mac.String()
-	if err := eachFlow(n.maps.Flows, func(uint32, *masqueradeFlow) { s.FlowCount++ }); err != nil {
+	if s.FlowCount, err = n.FlowCount(); err != nil {
 		return s, err
 	}
 	if s.Counters, err = n.Counters(); err != nil {

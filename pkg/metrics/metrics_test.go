@@ -64,7 +64,7 @@ var troubled = Sample{
 		{Reason: "spoofed_mac", Direction: "transmit", Packets: 20},
 		{Reason: "too_big", Direction: "transmit", Packets: 30},
 	},
-	Status: datapath.Status{FlowCount: 4096, Config: datapath.Config{Flows: 16384}, Counters: datapath.Counters{Remaps: 7}},
+	Counters: datapath.Counters{Remaps: 7}, Flows: 4096, Table: 16384,
 }
 
 func TestLint(t *testing.T) {
