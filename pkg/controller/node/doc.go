@@ -37,6 +37,11 @@
 // Nothing is undone that isn't written down first: a machine whose end can't be reported stays attached until it is. What fails is tried
 // again at intervals that stay below [maxRetry].
 //
+// # Memory
+//
+// An agent is on every node. Most of what it has had in use when it has attached its machines it never needs again, so each minute
+// it gives that back to the kernel. BenchmarkIdle tells what is left.
+//
 // # Limits
 //
 // Nothing is polled but the minute's sweep. A launcher that runs and doesn't listen yet is tried again at short intervals.

@@ -18,7 +18,7 @@ import (
 const sweepInterval = time.Minute
 
 // Sweeper removes datapaths of pods that have gone, and repairs those that somebody has meddled with. That it can is also what
-// shows that the agent may do its work here at all.
+// shows that the agent may do its work here at all. It also gives memory back, of which an agent needs less than it once did.
 type Sweeper struct {
 	log *slog.Logger
 
@@ -48,6 +48,9 @@ func (s *Sweeper) Start(ctx context.Context) error {
 		}
 		if err != nil {
 			s.log.Warn("datapaths can't be repaired", "error", err)
+		}
+		if err := trim(); err != nil {
+			s.log.Warn("memory that isn't needed can't be given back", "error", err)
 		}
 		select {
 		case <-tick.C:
