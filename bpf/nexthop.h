@@ -55,6 +55,7 @@ __noinline int next_hop_refresh(context *ctx, const struct packet *p, struct flo
 	struct bpf_fib_lookup fib = {.family = AF_INET, .l4_protocol = p->proto, .ifindex = tap_ifindex};
 	union addr pod = constant(&family_of(p->ipv6)->pod);
 	__u64 hop = (__u64)(__u16)now << 48;
+	long found;
 
 	if (p->ipv6) {
 		fib.family = AF_INET6;
@@ -64,11 +65,12 @@ __noinline int next_hop_refresh(context *ctx, const struct packet *p, struct flo
 		fib.ipv4_src = pod.word[0];
 		fib.ipv4_dst = p->dst.word[0];
 	}
+	found = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	/* A pod NIC that has another MAC than it had: frames must bear it, and only the kernel knows it. */
-	if (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0) == BPF_FIB_LKUP_RET_SUCCESS && fib.ifindex == nic_ifindex &&
-	    mac_of(fib.smac) == nic_mac)
+	if (found == BPF_FIB_LKUP_RET_SUCCESS && fib.ifindex == nic_ifindex && mac_of(fib.smac) == nic_mac)
 		hop |= mac_of(fib.dmac);
-	flow->next_hop = hop;
+	/* The packet that asks makes the kernel look for a neighbour that it doesn't know: the next packet may find it. */
+	flow->next_hop = found == BPF_FIB_LKUP_RET_NO_NEIGH ? 0 : hop;
 	return 0;
 }
 

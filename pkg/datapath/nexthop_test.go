@@ -80,3 +80,38 @@ func leads(t *testing.T, policy *policy, socket *net.UDPConn, family string, to 
 }
 
 func family(f nstest.Family) string { return map[string]string{"v4": "-4", "v6": "-6"}[f.Name] }
+
+// A flow whose first packet finds no neighbour entry isn't left without a next hop for the second after which one is looked
+// up again: it counts as not looked up.
+func TestLooksAgainForANewNeighbour(t *testing.T) {
+	n, cfg := newScene(t, func(*Config) {})
+	for _, f := range both {
+		n.Pod.Command(t, "ip", "neigh", "flush", "dev", "eth0")
+		socket := dialClient(t, n, f)
+		if _, err := socket.Write([]byte("where to?")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, f.Name+" flow", func() bool {
+			hop, known := nextHop(t, cfg, socket)
+			if known && hop != 0 && hop<<16 == 0 {
+				t.Fatalf("%s: the next hop was looked up, and is nobody: %x", f.Name, hop)
+			}
+			return known
+		})
+	}
+}
+
+// nextHop is that of the flow of a guest's socket.
+func nextHop(t *testing.T, cfg Config, socket *net.UDPConn) (hop uint64, known bool) {
+	t.Helper()
+	port := socket.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	err := eachFlow(open(t, cfg).maps.Flows, func(_ uint32, f *masqueradeFlow) {
+		if f.port() == port {
+			hop, known = f.NextHop, true
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hop, known
+}
