@@ -68,6 +68,9 @@ func (m *programs) find(network *lab.Network) (err error) {
 	}
 	m.fromGuest, m.toPod = traffic.Frames(*network.Guest)
 	return network.Pod.Run(func() error {
+		if err := knowPeer(); err != nil {
+			return err
+		}
 		if m.tap, err = programOf(lab.Tap); err != nil {
 			return err
 		}
@@ -79,6 +82,21 @@ func (m *programs) find(network *lab.Network) (err error) {
 		}
 		return nil
 	})
+}
+
+// knowPeer gives the calling thread's namespace a neighbour entry, as flows under way have it: a test run sends nothing, so the
+// kernel would never look for one, and the program would ask for it each time.
+func knowPeer() error {
+	nic, err := netlink.LinkByName(lab.NIC)
+	if err == nil {
+		err = netlink.NeighSet(&netlink.Neigh{
+			LinkIndex: nic.Attrs().Index, IP: lab.Peer.Addr().AsSlice(), HardwareAddr: lab.PeerMAC, State: netlink.NUD_PERMANENT,
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("making the peer known to the pod: %w", err)
+	}
+	return nil
 }
 
 // programOf returns the first program that sees what comes in by a link of the calling thread's namespace.
