@@ -25,43 +25,55 @@ static __always_inline void count_event(__u32 event)
 		*n += 1;
 }
 
-static __always_inline bool contested_stale(const struct flow_key *key, const struct contest *c, __u32 now)
+static __always_inline bool contested_stale(__u8 class, const struct contest *c, __u32 now)
 {
-	__u8 class = key->class;
-
 	return (__s32)(epoch_of(class, now) - epoch_of(class, c->seen)) > 1;
 }
 
 static long sweep_entry(void *map, struct flow_key *key, struct contest *c, __u32 *now)
 {
-	if (contested_stale(key, c, *now))
+	if (contested_stale(class_of(key->proto, key->ipv6), c, *now))
 		bpf_map_delete_elem(map, key);
 	return 0;
 }
 
-static __always_inline struct contest *contested_find(struct flow_key *key, __u8 kind, __u32 now)
+/* Makes a key one of the contested table's, until it is given back its class. */
+static __always_inline __u8 contested_key(struct flow_key *key, __u8 kind)
 {
-	struct contest *c;
+	__u8 class = key->class;
 
 	key->kind = kind;
-	c = bpf_map_lookup_elem(&contested, key);
+	key->class = 0;
+	return class;
+}
+
+static __always_inline void flow_key_again(struct flow_key *key, __u8 class)
+{
 	key->kind = 0;
-	if (c && contested_stale(key, c, now))
+	key->class = class;
+}
+
+static __always_inline struct contest *contested_find(struct flow_key *key, __u8 kind, __u32 now)
+{
+	__u8 class = contested_key(key, kind);
+	struct contest *c = bpf_map_lookup_elem(&contested, key);
+
+	flow_key_again(key, class);
+	if (c && contested_stale(class, c, now))
 		return NULL;
 	return c;
 }
 
 static __always_inline long contested_insert(struct flow_key *key, __u8 kind, struct contest *c)
 {
-	struct contest *old;
+	__u8 class = contested_key(key, kind);
+	struct contest *old = bpf_map_lookup_elem(&contested, key);
 	long err;
 
-	key->kind = kind;
-	old = bpf_map_lookup_elem(&contested, key);
-	if (old && contested_stale(key, old, c->seen))
+	if (old && contested_stale(class, old, c->seen))
 		bpf_map_delete_elem(&contested, key);
 	err = bpf_map_update_elem(&contested, key, c, BPF_NOEXIST);
-	key->kind = 0;
+	flow_key_again(key, class);
 	return err;
 }
 
@@ -85,8 +97,11 @@ __noinline int contested_put(struct flow_key *key, __u32 side, __u16 own, __u16 
 		key->local_port = own;
 		err = contested_insert(key, side, &c);
 		if (err) { /* another CPU was first with this very flow: its translation stands */
+			__u8 class = contested_key(key, 0);
+
 			key->local_port = wire;
 			bpf_map_delete_elem(&contested, key);
+			flow_key_again(key, class);
 		}
 	}
 	if (err == -7 /* E2BIG */) {

@@ -20,16 +20,17 @@ __noinline int flow_store(const struct flow_key *key, __u32 side, __u32 own, __u
 		return 0;
 
 	struct flow entry = {.tuple = tuple_owned(key, side, own, epoch), .remote = key->remote, .seen = now, .made = now};
-	__u64 tuple;
-	struct flow *known = flow_find(key, &tuple);
+	__u32 slot = flow_slot(key);
+	struct flow *known = flow_at(slot);
+	__u64 tuple = known ? flow_read(known, key, tuple_of(key), TUPLE_KEY) : 0;
 
-	if (!known) {
-		flow_insert(key, &entry, now);
-	} else if (side_of(tuple) == side && port_of(tuple) == (__be16)own) {
+	if (!tuple)
+		slot = flow_room(flow_home(key), now);
+	if (known && side_of(tuple) == side && port_of(tuple) == (__be16)own) { /* side_of(0) is nobody's */
 		__sync_val_compare_and_swap(&known->tuple, tuple, entry.tuple); /* the epoch is all that differs */
 		known->seen = now;
 	} else {
-		flow_write(known, &entry);
+		flow_put(key, slot, &entry);
 	}
 	return 0;
 }

@@ -13,7 +13,7 @@
  * with its addresses as constants (config.h), and its own maps (maps.h).
  *
  * There is one guest behind a pod address, so a port stays what it is and translation is the same every time: what
- * the flow table holds (flow.h) can be lost at any moment. What can't be derived again is kept apart: which side
+ * the flow table holds (table.h) can be lost at any moment. What can't be derived again is kept apart: which side
  * used a port (owners.h), and the rare tuples where both want the same one (contested.h).
  *
  * The pod's stack sees of the guest what is meant for it: ARP, neighbour discovery, DHCP, pings to the gateway,
@@ -65,7 +65,7 @@ int tapir_carry(struct __sk_buff *skb)
 	key.class = class_in(entry.tuple);
 	key.ipv6 = ipv6_in(entry.tuple);
 	if (!flow_find(&key, &tuple))
-		flow_insert(&key, &entry, clock_now());
+		flow_put(&key, flow_room(flow_home(&key), clock_now()), &entry);
 	return 0;
 }
 

@@ -12,7 +12,7 @@
  * A word holds eight slots. Each side has two generations of a bit for each: "now" and "before". A side that
  * sends sets its bit in "now"; who reads takes both. A word carries the number of its epoch and is aged by the
  * first packet that touches it in a later one, so nothing has to walk the map: a claim lasts for one to two epochs
- * after the last renewal, and a flow in use renews its claim once an epoch (struct flow.epoch).
+ * after the last renewal, and a flow in use renews its claim once an epoch (TUPLE_EPOCH in table.h).
  *
  *     63         32 31        24 23          16 15      8 7          0
  *    |    epoch    | guest now  | guest before | pod now | pod before |

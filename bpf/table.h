@@ -20,9 +20,9 @@
  * same new flow might choose different slots. So who has written looks whether the flow stands elsewhere too, and
  * then takes its own out again; at worst both do.
  *
- * A new flow gets a slot that is free, or whose flow has been silent for two epochs (of UDP's: its decision would be
- * made again anyway), else that which has been silent for longest. Nobody walks the table in the background. Which slots a
- * flow may have nobody outside can tell (flow_seed); all that could be won is to have flows decided again.
+ * A new flow gets a slot that is free, or whose flow isn't TCP's and has been silent for two epochs of UDP's (its decision
+ * would be made again anyway), else that which has been silent for longest. Nobody walks the table in the background. Which
+ * flows share slots nobody outside can tell (flow_seed); all that could be won is to have flows decided again.
  */
 #pragma once
 
@@ -87,6 +87,7 @@ static __always_inline __u32 flow_home(const struct flow_key *key)
 	if (key->ipv6)
 		mixed = ((mixed ^ mixed >> 32) + key->remote.half[1]) * 0x9e3779b97f4a7c15ULL;
 	mixed = ((mixed ^ mixed >> 32) + (__u32)tuple_of(key) + key->class) * 0xd6e8feb86659fd93ULL;
+	mixed = (mixed ^ mixed >> 32 ^ flow_seed) * 0x9e3779b97f4a7c15ULL; /* or ports alone told who shares a home */
 	return (mixed >> 32) * (flow_slots - (FLOW_WAYS - 1)) >> 32;
 }
 
@@ -155,7 +156,7 @@ static __always_inline struct flow *flow_hit(const struct flow_key *key, __u64 w
 	return f && (*tuple = flow_read(f, key, want, mask)) ? f : NULL;
 }
 
-/* The smaller of two. No branches, or the verifier would follow all that comes after each. */
+/* The smaller of two, of less than 63 bits. No branches, or the verifier would follow all that comes after each. */
 static __always_inline __u64 min_of(__u64 a, __u64 b)
 {
 	__s64 less = (__s64)(a - b) >> 63;
@@ -164,28 +165,36 @@ static __always_inline __u64 min_of(__u64 a, __u64 b)
 	return (a & less) | (b & ~less);
 }
 
+/* 1 for an entry of TCP's. */
+static __always_inline __u64 tuple_tcp(__u64 tuple)
+{
+	return tuple / TUPLE_USED & ~(tuple >> TUPLE_CLASS) & ~(tuple >> (TUPLE_CLASS + 1)) & 1;
+}
+
 /* The slot for a new flow: the first that is free or as good as that, else the one that is silent for longest. */
 __noinline int flow_room(__u32 home, __u32 now)
 {
-	__u64 enough = 2U << (epoch_shift[CLASS_UDP] & 15), best = enough * FLOW_WAYS;
+	__u32 enough = 2U << (epoch_shift[CLASS_UDP] & 15);
+	__u64 best = 1ULL << 40; /* more than any */
 
 	for (__u32 way = 0; way < FLOW_WAYS; way++) {
 		struct flow *f = flow_at(home + way);
-		__u64 tuple;
+		__u64 tuple, dead;
 		__u32 idle;
 
 		if (!f)
 			return home;
 		tuple = tuple_read(f);
 		idle = now - f->seen + 2; /* another CPU's clock may be one ahead */
-		idle |= (__u32)(tuple / TUPLE_USED & 1) - 1; /* free: for ever */
+		dead = (__u64)((__s64)((__u64)enough - idle) >> 63) & (tuple_tcp(tuple) - 1);
+		idle |= dead | ((tuple / TUPLE_USED & 1) - 1);
 		idle *= !(tuple & TUPLE_BUSY);
-		best = min_of(best, (enough - min_of(idle, enough)) * FLOW_WAYS + way);
+		best = min_of(best, (__u64)~idle * FLOW_WAYS + way);
 	}
 	return home + best % FLOW_WAYS;
 }
 
-/* Writes an entry over what stands there; false if another CPU is at it. */
+/* Writes an entry over what stands in a slot; false if another CPU is at it. */
 static __always_inline bool flow_write(struct flow *f, const struct flow *entry)
 {
 	__u64 was = tuple_read(f);
@@ -203,16 +212,15 @@ static __always_inline bool flow_write(struct flow *f, const struct flow *entry)
 	return __sync_val_compare_and_swap(&f->tuple, TUPLE_BUSY, entry->tuple) == TUPLE_BUSY; /* ordered after the rest */
 }
 
-static __always_inline void flow_insert(const struct flow_key *key, const struct flow *entry, __u32 now)
+/* Gives a flow the slot. */
+static __always_inline void flow_put(const struct flow_key *key, __u32 slot, const struct flow *entry)
 {
-	__u32 slot = flow_room(flow_home(key), now);
 	struct flow *f = flow_at(slot);
 
 	if (!f || !flow_write(f, entry))
 		return;
 	/* Elsewhere too? Where it stands first, it isn't looked for behind. */
-	if (flow_slot(key) == slot &&
-	    flow_search(key, tuple_of(key), TUPLE_KEY, slot + 1) == NO_SLOT)
+	if (flow_slot(key) == slot && flow_search(key, tuple_of(key), TUPLE_KEY, slot + 1) == NO_SLOT)
 		return;
 	__sync_val_compare_and_swap(&f->tuple, entry->tuple, 0);
 }

@@ -43,7 +43,7 @@ struct flow_key {
 	__u8 proto;
 	__u8 ipv6;
 	__u8 kind;  /* contested table: enum side of a forward entry, 0 for a wire entry */
-	__u8 class; /* enum class */
+	__u8 class; /* enum class; contested table: 0, since proto and ipv6 tell */
 };
 
 /*

@@ -12,7 +12,7 @@ func (r *rig) fillContested(t testing.TB, epochsUnused func(i int) uint32) {
 	n := int(r.Contested.MaxEntries())
 	keys, values := make([]masqueradeFlowKey, n), make([]masqueradeContest, n)
 	for i := range keys {
-		keys[i] = masqueradeFlowKey{Proto: 17, Class: classUDP, LocalPort: 1}
+		keys[i] = masqueradeFlowKey{Proto: 17, LocalPort: 1}
 		keys[i].Remote.Word[0] = uint32(i)
 		values[i] = masqueradeContest{Side: uint8(masqueradeSideSIDE_POD), Port: 1,
 			Seen: rigClock - epochsUnused(i)<<epochShift(t, classUDP)}

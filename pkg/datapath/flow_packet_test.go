@@ -37,6 +37,11 @@ func TestPacketFlowEntry(t *testing.T) {
 				t.Errorf("flow %+v, want %+v", flow, want)
 			}
 		}
+		for _, key := range keysOf[masqueradeFlowKey](t, r.Contested) {
+			if key.Class != 0 {
+				t.Errorf("contested tuple %+v, want no class: other versions' programs look for it without", key)
+			}
+		}
 		if n := len(keysOf[masqueradeFragKey](t, r.Fragments)); n != 0 {
 			t.Errorf("%d fragments remembered without any", n)
 		}

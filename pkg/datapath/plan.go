@@ -38,7 +38,9 @@ func plan(key string, cfg *Config, was *record, start time.Time) (*record, *netl
 		}
 	}
 	if was != nil {
-		rec.Constants.FlowSeed = was.Constants.FlowSeed
+		if seed := was.Constants.FlowSeed; seed != 0 { // an older version's NIC has none
+			rec.Constants.FlowSeed = seed
+		}
 		rec.GRO = was.GRO
 		rec.Attached, rec.Sysctls, rec.Qdiscs, rec.LoopbackMTU = was.Attached, was.Sysctls, was.Qdiscs, was.LoopbackMTU
 	} else {

@@ -195,10 +195,17 @@ func (l *loading) carryFlows(from *ebpf.Map) error {
 		return err
 	}
 	var failed error
-	err = eachFlow(from, func(_ uint32, f *masqueradeFlow) {
-		entry, err := binary.Append(nil, binary.NativeEndian, f)
-		if err == nil {
-			_, err = carry.Run(&ebpf.RunOptions{Data: entry})
+	err = eachFlow(from, func(slot uint32, f *masqueradeFlow) {
+		if failed != nil {
+			return
+		}
+		var again masqueradeFlow // what is being written may be read as a mixture, but not twice as the same
+		err := from.Lookup(slot, &again)
+		if err == nil && again.Tuple == f.Tuple && again.Remote == f.Remote {
+			var entry []byte
+			if entry, err = binary.Append(nil, binary.NativeEndian, f); err == nil {
+				_, err = carry.Run(&ebpf.RunOptions{Data: entry})
+			}
 		}
 		if err != nil {
 			failed = fmt.Errorf("copying the flow table: %w", err)

@@ -73,7 +73,7 @@ func TestOtherVersion(t *testing.T) {
 	attach(t, config(beside))
 	older := func() {
 		nic := open(t, cfg)
-		nic.record.Programs = "0123456789abcdef"
+		nic.record.Programs, nic.record.Constants.FlowSeed = "0123456789abcdef", 0
 		if err := nic.record.write(nic.key); err != nil {
 			t.Fatal(err)
 		}
@@ -119,6 +119,9 @@ func TestOtherVersion(t *testing.T) {
 			again(t, cfg)
 			if s := status(t, cfg); !s.Healthy {
 				t.Errorf("status: %+v", s)
+			}
+			if open(t, cfg).record.Constants.FlowSeed == 0 {
+				t.Error("whoever knows the programs can tell which flows share slots")
 			}
 			works(t, n)
 		})

@@ -21,6 +21,18 @@ func epochShift(t testing.TB, class uint8) uint8 {
 
 const ownerWords = 65536 / 8 // of a port space in the owners map: bpf/owners.h
 
+func classOf(proto, ipv6 uint8) uint8 {
+	switch {
+	case proto == 6:
+		return classTCP
+	case proto == 17:
+		return classUDP
+	case proto == 1 && ipv6 == 0, proto == 58 && ipv6 == 1:
+		return classICMP
+	}
+	return classOther
+}
+
 // age lets epochs pass, of every port space at once.
 func (r *rig) age(t testing.TB, epochs uint32) {
 	t.Helper()
@@ -49,7 +61,7 @@ func (r *rig) age(t testing.TB, epochs uint32) {
 		if err := r.Contested.Lookup(key, &c); err != nil {
 			t.Fatal(err)
 		}
-		c.Seen -= epochs << epochShift(t, key.Class)
+		c.Seen -= epochs << epochShift(t, classOf(key.Proto, key.Ipv6))
 		if err := r.Contested.Put(key, c); err != nil {
 			t.Fatal(err)
 		}
