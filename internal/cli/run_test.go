@@ -78,29 +78,39 @@ func checkBackground(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := func(process, name string) string {
-		target, _ := os.Readlink(filepath.Join(process, name)) // fails for one that has ended
-		return target
+	var p string
+	eventually(t, "the process of run -d", func() (err error) { // its first thread may be in a pod for a moment
+		p, err = background(exe)
+		return err
+	})
+	if cwd := linked(p, "cwd"); cwd != "/" {
+		t.Errorf("it keeps %s busy", cwd)
 	}
+	if name := strings.TrimSpace(string(read(t, filepath.Join(p, "comm")))); name != filepath.Base(exe)[:min(15, len(filepath.Base(exe)))] {
+		t.Errorf("it is called %q, want the name of %s", name, exe)
+	}
+}
+
+// background finds the process of `run -d` in this network namespace.
+func background(exe string) (string, error) {
 	processes, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	for _, p := range processes {
 		env, _ := os.ReadFile(filepath.Join(p, "environ"))
-		if !bytes.Contains(env, []byte(backgroundEnv+"=1")) || link(p, "ns/net") != link("/proc/self", "ns/net") ||
-			link(p, "exe") != exe {
-			continue
+		if bytes.Contains(env, []byte(backgroundEnv+"=1")) && linked(p, "ns/net") == linked("/proc/self", "ns/net") &&
+			linked(p, "exe") == exe {
+			return p, nil
 		}
-		if cwd := link(p, "cwd"); cwd != "/" {
-			t.Errorf("it keeps %s busy", cwd)
-		}
-		if name := strings.TrimSpace(string(read(t, filepath.Join(p, "comm")))); name != filepath.Base(exe)[:min(15, len(filepath.Base(exe)))] {
-			t.Errorf("it is called %q, want the name of %s", name, exe)
-		}
-		return
 	}
-	t.Error("no process of run -d is found")
+	return "", errors.New("there is none")
+}
+
+// linked is where a link of a process leads; empty for one that has ended.
+func linked(process, name string) string {
+	target, _ := os.Readlink(filepath.Join(process, name))
+	return target
 }
 
 // typist is a `tapir console` process as the connection that it stands for.
