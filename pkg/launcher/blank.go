@@ -40,10 +40,15 @@ func fillBlanks(disks []vm.Disk, vmi *kubevirt.VirtualMachineInstance) error {
 		if !plain[d.Name] || claim == nil || d.ReadOnly {
 			continue
 		}
-		if _, err := os.Stat(d.Path); !errors.Is(err, fs.ErrNotExist) {
+		is, err := os.Stat(d.Path)
+		halfMade := err == nil && is.Mode().IsRegular() && is.Size() == 0 // by a launcher that was killed
+		if !halfMade && !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		size, err := blankSize(filepath.Dir(d.Path), claim)
+		if err == nil && halfMade {
+			err = os.Remove(d.Path)
+		}
 		if err != nil {
 			return fmt.Errorf("disk %s: make one in the empty claim %s: %w", d.Name, claim.ClaimName, err)
 		}

@@ -58,6 +58,20 @@ func TestEmptyClaim(t *testing.T) {
 	}
 }
 
+// A launcher that was killed while it made the disk leaves one without size: it is made again.
+func TestHalfMadeDisk(t *testing.T) {
+	r := newRig(t)
+	vmi := r.emptyClaim(t, "persistentVolumeClaim: {claimName: claim}", "4Mi")
+	if err := r.Write(handover.VolumeDisk("data"), ""); err != nil {
+		t.Fatal(err)
+	}
+	r.hand(t, vmi)
+	r.wait(t, state(handover.Running))
+	if info, err := os.Stat(r.Path(handover.VolumeDisk("data"))); err != nil || info.Size() != 2<<20 {
+		t.Errorf("the disk: %v (%v)", info, err)
+	}
+}
+
 // Where no disk may or can be made, the machine fails, and nothing is left in the claim.
 func TestClaimWithoutDisk(t *testing.T) {
 	for name, tt := range map[string]struct{ source, size, want string }{

@@ -86,6 +86,10 @@ func (l *launcher) convert(vmi *kubevirt.VirtualMachineInstance) (*spec.VM, erro
 // writeAgain is after how long a machine whose disk couldn't be written tries that again.
 const writeAgain = 10 * time.Second
 
+// writeSettles is after how long a machine that tries again is believed that it runs: its writes may fail once more until then, and
+// a guest that seems to run gets Services' connections.
+const writeSettles = 2 * time.Second
+
 // watch keeps the status in line with QEMU's until ctx ends. Where a disk is full QEMU stops the guest: it goes on as soon as it can.
 func (l *launcher) watch(ctx context.Context, machine *vm.VM, interfaces []string) {
 	events := machine.Events(ctx)
@@ -93,15 +97,21 @@ func (l *launcher) watch(ctx context.Context, machine *vm.VM, interfaces []strin
 	l.look(ctx, machine)
 	again := time.NewTicker(writeAgain)
 	defer again.Stop()
+	var settled <-chan time.Time
 	for {
 		select {
 		case event, ok := <-events:
 			if !ok {
 				return
 			}
-			if event.Event == "STOP" || event.Event == "RESUME" {
+			switch status, _ := l.status.read(); {
+			case event.Event == "RESUME" && status.IOError:
+				settled = time.After(writeSettles)
+			case event.Event == "STOP" || event.Event == "RESUME":
 				l.look(ctx, machine)
 			}
+		case <-settled:
+			l.look(ctx, machine)
 		case <-again.C:
 			if status, _ := l.status.read(); status.IOError {
 				machine.Unpause(ctx) // what comes of it is an event

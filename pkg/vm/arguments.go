@@ -159,7 +159,8 @@ func (a *arguments) disks(drives []*drive) {
 	sata := 0
 	for i, d := range drives {
 		node := a.drive(fmt.Sprintf("disk%d", i), d, d.ReadOnly)
-		device := map[string]any{"id": diskPrefix + d.Name, "drive": node}
+		// A guest whose disk fails is stopped, and not told: most file systems never recover from that.
+		device := map[string]any{"id": diskPrefix + d.Name, "drive": node, "werror": "stop", "rerror": "stop"}
 		if d.BootOrder > 0 {
 			device["bootindex"] = d.BootOrder
 		}
