@@ -68,9 +68,6 @@ func (m *programs) find(network *lab.Network) (err error) {
 	}
 	m.fromGuest, m.toPod = traffic.Frames(*network.Guest)
 	return network.Pod.Run(func() error {
-		if err := knowPeer(); err != nil {
-			return err
-		}
 		if m.tap, err = programOf(lab.Tap); err != nil {
 			return err
 		}
@@ -80,7 +77,7 @@ func (m *programs) find(network *lab.Network) (err error) {
 		if m.nic.Type() == ebpf.SchedCLS {
 			clear(m.toPod[:6]) // a test run's device is the loopback: else the frame counts as another host's
 		}
-		return nil
+		return knowPeer()
 	})
 }
 
