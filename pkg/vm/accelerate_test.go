@@ -15,6 +15,14 @@ import (
 	"github.com/tapir-vm/tapir/pkg/vm/probe"
 )
 
+// PlaceKVM has there be something that OpenKVM can mount over, also where the kernel has no KVM, and returns what undoes that.
+func PlaceKVM() (undo func()) {
+	if unix.Mknod(kvmDevice, unix.S_IFREG|0o600, 0) != nil { // mostly since it is there; else OpenKVM fails, and tells
+		return func() {}
+	}
+	return func() { _ = os.Remove(kvmDevice) }
+}
+
 // OpenKVM puts a /dev/kvm that anyone may open into a mount namespace of the calling thread, which ends with the test.
 func OpenKVM(t *testing.T) {
 	t.Helper()
@@ -92,6 +100,9 @@ func TestAccelerateRefusesUnknownProcessors(t *testing.T) {
 	OpenKVM(t)
 	for _, asked := range []Acceleration{KVM, Auto} {
 		c := withQEMU(t)
+		if _, err := os.Open(kvmDevice); errors.Is(err, unix.ENODEV) { // no KVM in this kernel: QEMU doesn't come as far as its processor
+			c.QEMU = fakeProgram(t, "qemu", "#!/bin/sh\necho \"qemu: unable to find CPU model 'pentium9'\" >&2; exit 1")
+		}
 		c.Acceleration, c.CPUModel = asked, "pentium9"
 		var problem *ConfigError
 		if _, _, err := accelerate(t.Context(), &c); !errors.As(err, &problem) || problem.Field != "CPUModel" {

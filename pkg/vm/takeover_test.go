@@ -21,7 +21,10 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(starterEnv); dir != "" {
 		startAndSleep(dir)
 	}
-	os.Exit(m.Run())
+	clear := vm.PlaceKVM()
+	code := m.Run()
+	clear()
+	os.Exit(code)
 }
 
 func startAndSleep(dir string) {
