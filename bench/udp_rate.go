@@ -119,22 +119,20 @@ func newUDPIn(network *lab.Network, tap *os.File, flows int, form traffic.Form) 
 
 func (m *udpIn) Measure(ctx context.Context, d time.Duration) (map[string]float64, error) {
 	count := uint32(min(max(m.rate*d.Seconds(), fewest), most))
-	draining, stop := context.WithCancel(ctx)
-	var came traffic.Drained
-	drained := make(chan error, 1)
-	go func() {
-		var err error
-		came, err = m.drain.Run(draining)
-		drained <- err
-	}()
-	clock, failed := startClock()
-	err := m.generator.Send(count)
-	sending, busy, err2 := clock.stop()
-	m.rate = float64(count) / sending.Seconds()
-	stop()
-	if err := errors.Join(failed, err, err2, <-drained, ctx.Err()); err != nil {
+	var sending, busy time.Duration
+	came, err := m.drain.While(ctx, func() error {
+		clock, err := startClock()
+		if err != nil {
+			return err
+		}
+		failed := m.generator.Send(count)
+		sending, busy, err = clock.stop()
+		return errors.Join(failed, err, ctx.Err())
+	})
+	if err != nil {
 		return nil, err
 	}
+	m.rate = float64(count) / sending.Seconds()
 	if came.Read == 0 {
 		return nil, errNothing
 	}

@@ -8,12 +8,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/tapir-vm/tapir/bench/lab"
 )
+
+// linger is how long a drain looks at an empty tap once nothing more is sent: what is under way waits for a softirq,
+// which on a busy machine waits for its turn.
+const linger = 50 * time.Millisecond
 
 // longestFrame is more than MTUs of small packets let through.
 const longestFrame = vnetHeader + 1<<11
@@ -51,27 +56,43 @@ func (d Drained) Passed() uint64 {
 	return d.Read
 }
 
-// Run announces the guest and drains until ctx is done and the tap is empty.
-func (d *Drain) Run(ctx context.Context) (Drained, error) {
+// While announces the guest and drains, from before send is called until it has returned and the tap stays empty.
+func (d *Drain) While(ctx context.Context, send func() error) (Drained, error) {
 	tap, nic, err := d.statistics()
 	if err != nil {
 		return Drained{}, err
 	}
 	d.read = 0
-	err = d.network.Pod.On(lab.GuestCPU, func() error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ready, drained := make(chan struct{}), make(chan error, 1)
+	go func() { drained <- d.run(ctx, ready) }()
+	select {
+	case <-ready:
+	case err := <-drained:
+		return Drained{}, err
+	}
+	err = send()
+	stop()
+	if err := errors.Join(err, <-drained); err != nil {
+		return Drained{}, err
+	}
+	tapAfter, nicAfter, err := d.statistics()
+	return Drained{nicAfter.RxPackets - nic.RxPackets, d.read, tapAfter.TxDropped != tap.TxDropped}, err
+}
+
+// run closes ready once packets may come.
+func (d *Drain) run(ctx context.Context, ready chan<- struct{}) error {
+	return d.network.Pod.On(lab.GuestCPU, func() error {
 		return withRing(d.tap, opRead, longestFrame, func(r *ring) error {
 			own := d.guest.Address.Addr()
 			if err := writeFrame(r.tap, arp(arpRequest, d.guest.MAC, broadcast, own, own)); err != nil {
 				return err
 			}
+			close(ready)
 			return d.poll(ctx, r)
 		})
 	})
-	if err != nil {
-		return Drained{}, err
-	}
-	tapAfter, nicAfter, err := d.statistics()
-	return Drained{nicAfter.RxPackets - nic.RxPackets, d.read, tapAfter.TxDropped != tap.TxDropped}, err
 }
 
 func (d *Drain) statistics() (tap, nic netlink.LinkStatistics, err error) {
@@ -86,6 +107,7 @@ func (d *Drain) statistics() (tap, nic netlink.LinkStatistics, err error) {
 }
 
 func (d *Drain) poll(ctx context.Context, r *ring) error {
+	var end time.Time
 	for came := 0; ; {
 		// vhost-net sees how much there is to read, and this must guess: what is read in vain counts where the drain sleeps.
 		ask := min(2*came+1, batch)
@@ -104,10 +126,15 @@ func (d *Drain) poll(ctx context.Context, r *ring) error {
 			return err
 		}
 		if came > 0 {
+			end = time.Time{}
 			continue
 		}
 		if ctx.Err() != nil {
-			return nil
+			if end.IsZero() {
+				end = time.Now().Add(linger)
+			} else if time.Now().After(end) {
+				return nil
+			}
 		}
 		if d.Sleeps {
 			if err := await(r.tap); err != nil {

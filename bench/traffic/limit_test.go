@@ -41,7 +41,13 @@ func BenchmarkDrain(b *testing.B) {
 			network, tap := newTap(b)
 			toTap(b, network)
 			var took time.Duration
-			came := drain(b, network, tap, func() { took = generate(b, network, form) })
+			came, err := traffic.NewDrain(network, tap).While(b.Context(), func() error {
+				took = generate(b, network, form)
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
 			b.ReportMetric(float64(came.Read)/took.Seconds()/1e6, "Mpps-read")
 			b.ReportMetric(float64(came.Received)/took.Seconds()/1e6, "Mpps-received")
 		})
