@@ -62,6 +62,15 @@ struct flow {
 
 #define BYTES_BITS 56
 
+#define SURVEY_STRETCH 64 /* slots that a run of tapir_survey looks at */
+
+/* How far the flow table has been counted. */
+struct survey {
+	__u32 slot;  /* the next to look at */
+	__u32 flows; /* before that */
+	__u32 now;   /* see clock.h */
+};
+
 /* Seen from the guest. */
 enum direction {
 	DIR_RECEIVE = 0,

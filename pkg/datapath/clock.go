@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -42,13 +41,4 @@ func epochShifts(unit time.Duration) (shifts [masqueradeClasses]uint8) {
 		}
 	}
 	return shifts
-}
-
-// clockNow reads the programs' clock by running one of them.
-func clockNow(clock *ebpf.Program) (uint32, error) {
-	now, err := clock.Run(&ebpf.RunOptions{Data: make([]byte, 64)})
-	if err != nil {
-		return 0, fmt.Errorf("reading the datapath's clock: %w", err)
-	}
-	return now, nil
 }

@@ -3,7 +3,9 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -65,10 +67,13 @@ var reasonNames = [masqueradeDropReasonDROP_REASONS]string{
 
 // Counters sums up what the programs count.
 func (n *NIC) Counters() (c Counters, err error) {
-	if c.Receive, err = sumCounter(n.maps.Counters, uint32(masqueradeDirectionDIR_RECEIVE)); err != nil {
+	traffic, err := perCPU[masqueradeCounter](n.maps.Counters)
+	if err != nil {
 		return c, err
 	}
-	if c.Transmit, err = sumCounter(n.maps.Counters, uint32(masqueradeDirectionDIR_TRANSMIT)); err != nil {
+	c.Receive, c.Transmit = sum(traffic[masqueradeDirectionDIR_RECEIVE]), sum(traffic[masqueradeDirectionDIR_TRANSMIT])
+	events, err := perCPU[uint64](n.maps.Events)
+	if err != nil {
 		return c, err
 	}
 	for event, sum := range map[masqueradeEvent]*uint64{
@@ -76,11 +81,7 @@ func (n *NIC) Counters() (c Counters, err error) {
 		masqueradeEventEVENT_CONTESTED_FULL: &c.ContestedFull,
 		masqueradeEventEVENT_FRAGMENT_BOTH:  &c.FragmentsEarly,
 	} {
-		var cpus []uint64
-		if err := n.maps.Events.Lookup(uint32(event), &cpus); err != nil {
-			return c, fmt.Errorf("reading event counters: %w", err)
-		}
-		for _, v := range cpus {
+		for _, v := range events[event] {
 			*sum += v
 		}
 	}
@@ -89,14 +90,14 @@ func (n *NIC) Counters() (c Counters, err error) {
 
 // Drops lists the reasons that occurred, by their numbers.
 func (n *NIC) Drops() ([]Drop, error) {
+	counted, err := perCPU[masqueradeCounter](n.maps.Drops)
+	if err != nil {
+		return nil, err
+	}
 	drops := []Drop{}
 	for reason, name := range reasonNames {
 		for dir, direction := range directionNames {
-			t, err := sumCounter(n.maps.Drops, uint32(reason*2+dir))
-			if err != nil {
-				return nil, err
-			}
-			if t.Packets > 0 {
+			if t := sum(counted[reason*2+dir]); t.Packets > 0 {
 				drops = append(drops, Drop{name, direction, t.Packets, t.Bytes})
 			}
 		}
@@ -104,16 +105,26 @@ func (n *NIC) Drops() ([]Drop, error) {
 	return drops, nil
 }
 
-func sumCounter(m *ebpf.Map, index uint32) (t Traffic, err error) {
-	var cpus []masqueradeCounter
-	if err := m.Lookup(index, &cpus); err != nil {
-		return t, fmt.Errorf("reading counters: %w", err)
-	}
+func sum(cpus []masqueradeCounter) (t Traffic) {
 	for _, c := range cpus {
 		t.Packets += c.Packets
 		t.Bytes += c.Bytes
 	}
-	return t, nil
+	return t
+}
+
+// perCPU reads an array of counters, by index and processor.
+func perCPU[T any](m *ebpf.Map) ([][]T, error) {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("counting processors: %w", err)
+	}
+	keys := make([]uint32, m.MaxEntries())
+	values := make([]T, len(keys)*cpus)
+	if _, err := m.BatchLookup(new(ebpf.MapBatchCursor), keys, values, nil); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil, fmt.Errorf("reading counters: %w", err)
+	}
+	return slices.Collect(slices.Chunk(values, cpus)), nil
 }
 
 // LinkCounters reads the tap's statistics. What a tap transmits, the guest receives.

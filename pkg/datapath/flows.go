@@ -46,7 +46,7 @@ func (n *NIC) Flows() ([]Flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, err := clockNow(n.clock)
+	now, err := n.now()
 	if err != nil {
 		return nil, err
 	}
@@ -72,12 +72,6 @@ func (n *NIC) Flows() ([]Flow, error) {
 		flows = append(flows, flow)
 	})
 	return flows, err
-}
-
-// FlowCount counts the entries of the flow table.
-func (n *NIC) FlowCount() (count int, err error) {
-	err = eachFlow(n.maps.Flows, func(uint32, *masqueradeFlow) { count++ })
-	return count, err
 }
 
 func protocolName(number uint8) string {

@@ -163,6 +163,13 @@ const (
 	masqueradeSideSIDE_LOOPBACK masqueradeSide = 3
 )
 
+type masqueradeSurvey struct {
+	_     structs.HostLayout
+	Slot  uint32
+	Flows uint32
+	Now   uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -178,10 +185,10 @@ const (
 	masqueradeMapSettings       = "settings"
 	masqueradeMapState          = "state"
 	masqueradeProgTapirCarry    = "tapir_carry"
-	masqueradeProgTapirClock    = "tapir_clock"
 	masqueradeProgTapirLoOut    = "tapir_lo_out"
 	masqueradeProgTapirNicIn    = "tapir_nic_in"
 	masqueradeProgTapirNicOut   = "tapir_nic_out"
+	masqueradeProgTapirSurvey   = "tapir_survey"
 	masqueradeProgTapirTapIn    = "tapir_tap_in"
 	masqueradeVarEpochShift     = "epoch_shift"
 	masqueradeVarFamilies       = "families"
@@ -193,6 +200,7 @@ const (
 	masqueradeVarKeepDropReason = "keep_drop_reason"
 	masqueradeVarKeepEvent      = "keep_event"
 	masqueradeVarKeepSide       = "keep_side"
+	masqueradeVarKeepSurvey     = "keep_survey"
 	masqueradeVarNicIfindex     = "nic_ifindex"
 	masqueradeVarNicMac         = "nic_mac"
 	masqueradeVarNicMtu         = "nic_mtu"
@@ -244,10 +252,10 @@ type masqueradeSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type masqueradeProgramSpecs struct {
 	TapirCarry  *ebpf.ProgramSpec `ebpf:"tapir_carry"`
-	TapirClock  *ebpf.ProgramSpec `ebpf:"tapir_clock"`
 	TapirLoOut  *ebpf.ProgramSpec `ebpf:"tapir_lo_out"`
 	TapirNicIn  *ebpf.ProgramSpec `ebpf:"tapir_nic_in"`
 	TapirNicOut *ebpf.ProgramSpec `ebpf:"tapir_nic_out"`
+	TapirSurvey *ebpf.ProgramSpec `ebpf:"tapir_survey"`
 	TapirTapIn  *ebpf.ProgramSpec `ebpf:"tapir_tap_in"`
 }
 
@@ -281,6 +289,7 @@ type masqueradeVariableSpecs struct {
 	KeepDropReason *ebpf.VariableSpec `ebpf:"keep_drop_reason"`
 	KeepEvent      *ebpf.VariableSpec `ebpf:"keep_event"`
 	KeepSide       *ebpf.VariableSpec `ebpf:"keep_side"`
+	KeepSurvey     *ebpf.VariableSpec `ebpf:"keep_survey"`
 	NicIfindex     *ebpf.VariableSpec `ebpf:"nic_ifindex"`
 	NicMac         *ebpf.VariableSpec `ebpf:"nic_mac"`
 	NicMtu         *ebpf.VariableSpec `ebpf:"nic_mtu"`
@@ -350,6 +359,7 @@ type masqueradeVariables struct {
 	KeepDropReason *ebpf.Variable `ebpf:"keep_drop_reason"`
 	KeepEvent      *ebpf.Variable `ebpf:"keep_event"`
 	KeepSide       *ebpf.Variable `ebpf:"keep_side"`
+	KeepSurvey     *ebpf.Variable `ebpf:"keep_survey"`
 	NicIfindex     *ebpf.Variable `ebpf:"nic_ifindex"`
 	NicMac         *ebpf.Variable `ebpf:"nic_mac"`
 	NicMtu         *ebpf.Variable `ebpf:"nic_mtu"`
@@ -363,20 +373,20 @@ type masqueradeVariables struct {
 // It can be passed to loadMasqueradeObjects or ebpf.CollectionSpec.LoadAndAssign.
 type masqueradePrograms struct {
 	TapirCarry  *ebpf.Program `ebpf:"tapir_carry"`
-	TapirClock  *ebpf.Program `ebpf:"tapir_clock"`
 	TapirLoOut  *ebpf.Program `ebpf:"tapir_lo_out"`
 	TapirNicIn  *ebpf.Program `ebpf:"tapir_nic_in"`
 	TapirNicOut *ebpf.Program `ebpf:"tapir_nic_out"`
+	TapirSurvey *ebpf.Program `ebpf:"tapir_survey"`
 	TapirTapIn  *ebpf.Program `ebpf:"tapir_tap_in"`
 }
 
 func (p *masqueradePrograms) Close() error {
 	return _MasqueradeClose(
 		p.TapirCarry,
-		p.TapirClock,
 		p.TapirLoOut,
 		p.TapirNicIn,
 		p.TapirNicOut,
+		p.TapirSurvey,
 		p.TapirTapIn,
 	)
 }

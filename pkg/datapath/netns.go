@@ -61,21 +61,27 @@ func inNetNS(path string, f func(cookie uint64) error) error {
 // inPod runs f in the NIC's namespace. The path that it was attached by may be one of a process that has ended since, as tapir-agent's
 // are: then it leads nowhere, or to another namespace, and this one is looked for where namespaces usually are held.
 func (n *NIC) inPod(f func() error) error {
-	path, cookie := n.record.Config.NetNS, cookieOf(n.key)
-	if !leadsTo(path, cookie) {
-		found, err := findNetNS(cookie)
-		if err == nil && found == "" {
-			err = fmt.Errorf("%s doesn't lead to it any more, and no name or process that is seen here does", path)
-		}
-		if err != nil {
-			return fmt.Errorf("finding the pod's network namespace: %w", err)
-		}
-		path = found
+	cookie := cookieOf(n.key)
+	arrived := false
+	enter := func(path string) error {
+		return inNetNS(path, func(now uint64) error {
+			if strconv.FormatUint(now, 16) != cookie {
+				return fmt.Errorf("%s is another namespace by now", path)
+			}
+			arrived = true
+			return f()
+		})
 	}
-	return inNetNS(path, func(now uint64) error {
-		if strconv.FormatUint(now, 16) != cookie {
-			return fmt.Errorf("%s is another namespace by now", path)
-		}
-		return f()
-	})
+	err := enter(n.record.Config.NetNS)
+	if err == nil || arrived {
+		return err
+	}
+	found, err2 := findNetNS(cookie)
+	if err2 == nil && found == "" {
+		err2 = fmt.Errorf("%w; and no name or process that is seen here leads to it", err)
+	}
+	if err2 != nil {
+		return fmt.Errorf("finding the pod's network namespace: %w", err2)
+	}
+	return enter(found)
 }

@@ -13,10 +13,10 @@ import (
 
 // NIC is an attached guest NIC, opened for reading. Closing it leaves the datapath as it is.
 type NIC struct {
-	key    string
-	record *record
-	maps   masqueradeMaps
-	clock  *ebpf.Program
+	key      string
+	record   *record
+	maps     masqueradeMaps
+	surveyor *ebpf.Program
 }
 
 // Config is what the NIC was attached with, defaults filled in.
@@ -27,7 +27,7 @@ func (n *NIC) Addresses() Addresses { return *n.record.Constants.Addresses }
 
 // Close releases the descriptors.
 func (n *NIC) Close() error {
-	return errors.Join(n.maps.Close(), n.clock.Close())
+	return errors.Join(n.maps.Close(), n.surveyor.Close())
 }
 
 // Open finds the NIC that is attached to this tap; errors.Is(err, fs.ErrNotExist) when none is.
@@ -77,31 +77,33 @@ func openKey(key string) (*NIC, error) {
 	return openNIC(key, rec)
 }
 
-func openNIC(key string, rec *record) (_ *NIC, err error) {
+func openNIC(key string, rec *record) (*NIC, error) {
 	nic := &NIC{key: key, record: rec}
-	dir := pinDir(key)
-	defer func() {
-		if err != nil {
-			nic.Close()
+	err := nic.openPins(pinDir(key))
+	if err == nil {
+		return nic, nil
+	}
+	nic.Close()
+	if rec.Programs != "" && rec.Programs != programsDigest() {
+		return nil, fmt.Errorf("%w: %s in %s was attached by another version of tapir: attach it again, which loses no connection",
+			ErrUnsupported, rec.Config.Tap, rec.Config.NetNS)
+	}
+	return nil, err
+}
+
+func (n *NIC) openPins(dir string) (err error) {
+	for name, slot := range pinnedMaps(&n.maps) {
+		if err := openPinned(dir, name, slot); err != nil {
+			return err
 		}
-	}()
-	for name, slot := range pinnedMaps(&nic.maps) {
-		err := openPinned(dir, name, slot)
-		if err == nil {
-			err = readable(name, *slot)
-		}
-		if err != nil && rec.Programs != "" && rec.Programs != programsDigest() {
-			return nil, fmt.Errorf("%w: %s in %s was attached by another version of tapir: attach it again, which loses no connection",
-				ErrUnsupported, rec.Config.Tap, rec.Config.NetNS)
-		}
-		if err != nil {
-			return nil, err
+		if err := readable(name, *slot); err != nil {
+			return err
 		}
 	}
-	if nic.clock, err = ebpf.LoadPinnedProgram(filepath.Join(dir, masqueradeProgTapirClock), nil); err != nil {
-		return nil, fmt.Errorf("opening the pinned clock: %w", err)
+	if n.surveyor, err = ebpf.LoadPinnedProgram(filepath.Join(dir, masqueradeProgTapirSurvey), nil); err != nil {
+		return fmt.Errorf("opening the pinned program %s: %w", masqueradeProgTapirSurvey, err)
 	}
-	return nic, nil
+	return nil
 }
 
 // readable tells whether a map has the layout that this version knows. The flow table may have any size.

@@ -45,12 +45,12 @@ func replacePrograms(key string, rec, was *record, tap *netlink.Tuntap) (*NIC, e
 	if err != nil {
 		return nil, err
 	}
-	clock, err := l.install(key, rec, was, tap, before, reuse)
+	surveyor, err := l.install(key, rec, was, tap, before, reuse)
 	l.close()
 	if err != nil {
 		return nil, errors.Join(err, l.maps.Close())
 	}
-	return &NIC{key: key, record: rec, maps: l.maps, clock: clock}, nil
+	return &NIC{key: key, record: rec, maps: l.maps, surveyor: surveyor}, nil
 }
 
 // install hangs and pins what is being loaded.
@@ -137,7 +137,7 @@ func leaveOldPlaces(key string, rec, was *record) error {
 	return nil
 }
 
-// pin pins maps and clock, those in kept aside, which are pinned already.
+// pin pins maps and surveyor, those in kept aside, which are pinned already.
 func (l *loading) pin(dir string, kept map[string]*ebpf.Map) (*ebpf.Program, error) {
 	for name, slot := range pinnedMaps(&l.maps) {
 		if kept[name] != nil {
@@ -147,14 +147,14 @@ func (l *loading) pin(dir string, kept map[string]*ebpf.Map) (*ebpf.Program, err
 			return nil, err
 		}
 	}
-	clock, err := l.programs[masqueradeProgTapirClock]()
+	surveyor, err := l.programs[masqueradeProgTapirSurvey]()
 	if err != nil {
 		return nil, err
 	}
-	if err := pinOver(dir, masqueradeProgTapirClock, clock); err != nil {
+	if err := pinOver(dir, masqueradeProgTapirSurvey, surveyor); err != nil {
 		return nil, err
 	}
-	return clock.Clone()
+	return surveyor.Clone()
 }
 
 // openPinnedMaps opens what is pinned already.

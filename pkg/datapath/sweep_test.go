@@ -160,7 +160,7 @@ func TestNamespaceOfSamePath(t *testing.T) {
 	if _, err := Open(cfg.NetNS, cfg.Tap); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("opening what isn't attached: %v", err)
 	}
-	if _, err := old.LinkCounters(); err == nil || !strings.Contains(err.Error(), "doesn't lead to it any more") {
+	if _, err := old.LinkCounters(); err == nil || !strings.Contains(err.Error(), "is another namespace by now") {
 		t.Errorf("counters of a tap in another namespace: %v", err)
 	}
 	detach(t, cfg)
