@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tapir-vm/tapir/pkg/datapath"
+	"github.com/tapir-vm/tapir/pkg/metrics"
 	"github.com/tapir-vm/tapir/pkg/runner"
 )
 
@@ -112,7 +113,7 @@ func printNICs(w io.Writer, nics ...datapath.Status) error {
 		if n.Bypassed != "" {
 			redirect += ": " + n.Bypassed
 		}
-		rows = append(rows, []string{n.Config.Name, n.Config.Tap, n.Config.NIC, n.Config.NetNS, printable(health), printable(redirect),
+		rows = append(rows, []string{metrics.IdentityOf(n.Config).String(), n.Config.Tap, n.Config.NIC, n.Config.NetNS, printable(health), printable(redirect),
 			list(n.Addresses.Pod4, n.Addresses.Pod6), list(n.Addresses.Guest4, n.Addresses.Guest6), cmp.Or(n.GuestMAC, "-"),
 			fmt.Sprintf("%d/%d", n.FlowCount, n.Config.Flows)})
 	}

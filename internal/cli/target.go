@@ -61,7 +61,7 @@ func (t *target) nics(args []string) ([]*datapath.NIC, error) {
 	}
 	var found []*datapath.NIC
 	for _, nic := range all {
-		if id := metrics.IdentityOf(nic.Config()); id.VM == args[0] || id.Namespace+"/"+id.VM == args[0] || nic.Config().Name == args[0] {
+		if id := metrics.IdentityOf(nic.Config()); id.VM == args[0] || id.Namespace+"/"+id.VM == args[0] || id.String() == args[0] {
 			found = append(found, nic)
 		} else {
 			nic.Close()
@@ -93,12 +93,12 @@ func collect[E, R any](t *target, args []string, read func(*datapath.NIC) ([]E, 
 	errs := []error{err}
 	rows := []R{} // an empty list in JSON, not null
 	for _, nic := range nics {
+		name := metrics.IdentityOf(nic.Config()).String()
 		elements, err := read(nic)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("reading the datapath of %s: %w", nic.Config().Name, err))
+			errs = append(errs, fmt.Errorf("reading the datapath of %s: %w", name, err))
 			continue
 		}
-		name := nic.Config().Name
 		if t.tap != "" {
 			name = ""
 		}

@@ -51,8 +51,11 @@ func launch(root string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	if os.Getenv(hollow) != "" {
-		return pretend(ctx, root, log)
+	switch os.Getenv(pretence) {
+	case hollow:
+		return beHollow(ctx, root, log)
+	case silent:
+		return beSilent(ctx, root)
 	}
 	return launcher.Run(ctx, launcher.Options{Root: root, Acceleration: vm.TCG, Log: log})
 }

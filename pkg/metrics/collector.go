@@ -18,7 +18,8 @@ type Collector struct {
 
 var _ prometheus.Collector = (*Collector)(nil)
 
-var nicLabels = []string{"node", "namespace", "name", "interface"}
+// nicLabels are those of every series of a NIC; Identity.labels has their values.
+var nicLabels = []string{"node", "namespace", "name", "interface", "pod"}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, append(nicLabels[:len(nicLabels):len(nicLabels)], labels...), nil)
@@ -60,7 +61,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 
 func (c *Collector) collect(ch chan<- prometheus.Metric, s Sample) {
 	send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, kind, v, append([]string{c.node, s.Namespace, s.VM, s.Interface}, labels...)...)
+		ch <- prometheus.MustNewConstMetric(d, kind, v, append(s.labels(c.node), labels...)...)
 	}
 	count := func(d *prometheus.Desc, v uint64, labels ...string) {
 		send(d, prometheus.CounterValue, float64(v), labels...)

@@ -11,7 +11,8 @@
 //
 // # Names
 //
-// kubevirt_vmi_network_* are KubeVirt's eight counters with its labels, so that its dashboards go on working. They
+// kubevirt_vmi_network_* are KubeVirt's eight counters with its labels, so that its dashboards go on working, and the pod's
+// name beside them, by which they join those of containers; it is empty outside of clusters. They
 // are what the tap counts, seen from the guest: receive is into it. A packet that the datapath drops
 // counts as dropped as well. Everything else starts with tapir_. No label holds an address or a port.
 //

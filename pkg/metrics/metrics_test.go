@@ -49,12 +49,12 @@ func full(read func() ([]Sample, error)) *Registry {
 	r.Registry = prometheus.NewRegistry()
 	r.MustRegister(&Collector{"node1", read}, r.attach, r.dhcp)
 	r.Attached(7 * time.Millisecond)
-	r.AddDHCP(Identity{"shop", "web", "default"}, stats{"v4": {"ack": 1, dhcp.Malformed: 2}, "ra": {"solicitation": 3}})
+	r.AddDHCP(Identity{"shop", "web", "default", "launcher-1"}, stats{"v4": {"ack": 1, dhcp.Malformed: 2}, "ra": {"solicitation": 3}})
 	return r
 }
 
 var troubled = Sample{
-	Identity: Identity{"shop", "web", "default"},
+	Identity: Identity{"shop", "web", "default", "launcher-1"},
 	Tap: datapath.LinkCounters{
 		Receive: datapath.Traffic{Packets: 1, Bytes: 100}, Transmit: datapath.Traffic{Packets: 2, Bytes: 200},
 		ReceiveErrors: 3, TransmitErrors: 4, ReceiveDropped: 5, TransmitDropped: 6,
@@ -88,42 +88,42 @@ func TestValues(t *testing.T) {
 	want := `
 # HELP kubevirt_vmi_network_receive_bytes_total Bytes that the guest received.
 # TYPE kubevirt_vmi_network_receive_bytes_total counter
-kubevirt_vmi_network_receive_bytes_total{interface="default",name="web",namespace="shop",node="node1"} 100
+kubevirt_vmi_network_receive_bytes_total{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 100
 # HELP kubevirt_vmi_network_receive_packets_total Packets that the guest received.
 # TYPE kubevirt_vmi_network_receive_packets_total counter
-kubevirt_vmi_network_receive_packets_total{interface="default",name="web",namespace="shop",node="node1"} 1
+kubevirt_vmi_network_receive_packets_total{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 1
 # HELP kubevirt_vmi_network_receive_errors_total Errors on the way into the guest.
 # TYPE kubevirt_vmi_network_receive_errors_total counter
-kubevirt_vmi_network_receive_errors_total{interface="default",name="web",namespace="shop",node="node1"} 3
+kubevirt_vmi_network_receive_errors_total{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 3
 # HELP kubevirt_vmi_network_receive_packets_dropped_total Packets dropped on the way into the guest.
 # TYPE kubevirt_vmi_network_receive_packets_dropped_total counter
-kubevirt_vmi_network_receive_packets_dropped_total{interface="default",name="web",namespace="shop",node="node1"} 15
+kubevirt_vmi_network_receive_packets_dropped_total{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 15
 # HELP kubevirt_vmi_network_transmit_bytes_total Bytes that the guest sent.
 # TYPE kubevirt_vmi_network_transmit_bytes_total counter
-kubevirt_vmi_network_transmit_bytes_total{interface="default",name="web",namespace="shop",node="node1"} 200
+kubevirt_vmi_network_transmit_bytes_total{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 200
 # HELP kubevirt_vmi_network_transmit_packets_total Packets that the guest sent.
 # TYPE kubevirt_vmi_network_transmit_packets_total counter
-kubevirt_vmi_network_transmit_packets_total{interface="default",name="web",namespace="shop",node="node1"} 2
+kubevirt_vmi_network_transmit_packets_total{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 2
 # HELP kubevirt_vmi_network_transmit_errors_total Errors on the way out of the guest.
 # TYPE kubevirt_vmi_network_transmit_errors_total counter
-kubevirt_vmi_network_transmit_errors_total{interface="default",name="web",namespace="shop",node="node1"} 4
+kubevirt_vmi_network_transmit_errors_total{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 4
 # HELP kubevirt_vmi_network_transmit_packets_dropped_total Packets dropped on the way out of the guest.
 # TYPE kubevirt_vmi_network_transmit_packets_dropped_total counter
-kubevirt_vmi_network_transmit_packets_dropped_total{interface="default",name="web",namespace="shop",node="node1"} 56
+kubevirt_vmi_network_transmit_packets_dropped_total{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 56
 # HELP tapir_network_dropped_packets_total Packets that the datapath dropped.
 # TYPE tapir_network_dropped_packets_total counter
-tapir_network_dropped_packets_total{direction="receive",interface="default",name="web",namespace="shop",node="node1",reason="malformed"} 10
-tapir_network_dropped_packets_total{direction="transmit",interface="default",name="web",namespace="shop",node="node1",reason="spoofed_mac"} 20
-tapir_network_dropped_packets_total{direction="transmit",interface="default",name="web",namespace="shop",node="node1",reason="too_big"} 30
+tapir_network_dropped_packets_total{direction="receive",interface="default",name="web",namespace="shop",node="node1",pod="launcher-1",reason="malformed"} 10
+tapir_network_dropped_packets_total{direction="transmit",interface="default",name="web",namespace="shop",node="node1",pod="launcher-1",reason="spoofed_mac"} 20
+tapir_network_dropped_packets_total{direction="transmit",interface="default",name="web",namespace="shop",node="node1",pod="launcher-1",reason="too_big"} 30
 # HELP tapir_network_flow_table_pressure_ratio Share of the flow table that is in use.
 # TYPE tapir_network_flow_table_pressure_ratio gauge
-tapir_network_flow_table_pressure_ratio{interface="default",name="web",namespace="shop",node="node1"} 0.25
+tapir_network_flow_table_pressure_ratio{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 0.25
 # HELP tapir_network_flows Flows in the flow table. An entry is a cache: losing one breaks no connection.
 # TYPE tapir_network_flows gauge
-tapir_network_flows{interface="default",name="web",namespace="shop",node="node1"} 4096
+tapir_network_flows{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 4096
 # HELP tapir_network_port_remaps_total Flows that got another source port because theirs was taken.
 # TYPE tapir_network_port_remaps_total counter
-tapir_network_port_remaps_total{interface="default",name="web",namespace="shop",node="node1"} 7
+tapir_network_port_remaps_total{interface="default",name="web",namespace="shop",node="node1",pod="launcher-1"} 7
 `
 	c := &Collector{"node1", func() ([]Sample, error) { return []Sample{troubled}, nil }}
 	if err := testutil.CollectAndCompare(c, strings.NewReader(want)); err != nil {
@@ -155,24 +155,28 @@ func TestTrouble(t *testing.T) {
 
 func TestIdentity(t *testing.T) {
 	for name, want := range map[string]Identity{
-		"shop/web/default": {"shop", "web", "default"},
-		"web":              {"", "web", "tap0"},
-		"a/b":              {"", "a/b", "tap0"},
-		"\xff":             {"", "?", "tap0"}, // a label that isn't UTF-8 would end the scrape
+		"shop/web/default":            {"shop", "web", "default", ""},
+		"shop/web/default/launcher-1": {"shop", "web", "default", "launcher-1"},
+		"web":                         {"", "web", "tap0", ""},
+		"a/b":                         {"", "a/b", "tap0", ""},
+		"\xff":                        {"", "?", "tap0", ""}, // a label that isn't UTF-8 would end the scrape
 	} {
 		if got := IdentityOf(datapath.Config{Name: name, Tap: "tap0"}); got != want {
 			t.Errorf("%q is %v, want %v", name, got, want)
 		}
 	}
-	id := Identity{"shop", "web", "default"}
+	id := Identity{"shop", "web", "default", "launcher-1"}
 	if got := IdentityOf(datapath.Config{Name: id.Name()}); got != id {
 		t.Errorf("%v comes back as %v", id, got)
+	}
+	if got := id.String(); got != "shop/web/default" {
+		t.Errorf("people read %q", got)
 	}
 }
 
 func TestDHCPEndsWithItsServer(t *testing.T) {
 	r := New("node1")
-	remove := r.AddDHCP(Identity{"shop", "web", "default"}, stats{"v4": {"ack": 1}})
+	remove := r.AddDHCP(Identity{"shop", "web", "default", "launcher-1"}, stats{"v4": {"ack": 1}})
 	if n := testutil.CollectAndCount(r.dhcp); n != 1 {
 		t.Errorf("%d series, want 1", n)
 	}

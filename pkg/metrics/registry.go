@@ -80,7 +80,7 @@ func (c *dhcpCollector) Collect(ch chan<- prometheus.Metric) {
 		for version, stats := range server.Stats() {
 			for kind, n := range stats {
 				ch <- prometheus.MustNewConstMetric(dhcpMessages, prometheus.CounterValue, float64(n),
-					c.node, id.Namespace, id.VM, id.Interface, version, kind)
+					append(id.labels(c.node), version, kind)...)
 			}
 		}
 	}

@@ -26,7 +26,8 @@ func TestPrometheus(t *testing.T) {
 	s.kubectl("apply", "--filename=../../examples/cluster/vm.yaml")
 	s.fetch(s.startClients()[0], s.field("service/fedora-0", ".spec.clusterIP")[0], "/hello.txt")
 	server := s.startPrometheus()
-	query := fmt.Sprintf(`kubevirt_vmi_network_receive_bytes_total{namespace=%q,name="fedora-0",interface="default"}`, s.name)
+	query := fmt.Sprintf(`kubevirt_vmi_network_receive_bytes_total{namespace=%q,name="fedora-0",interface="default",pod=%q}`,
+		s.name, strings.TrimPrefix(s.launcher("fedora-0"), "pod/"))
 	for deadline := time.Now().Add(limit); ; time.Sleep(time.Second) {
 		bytes, err := ask(server, query)
 		if err == nil && bytes > 0 {

@@ -50,7 +50,7 @@ func (r *Reconciler) connect(ctx context.Context, vmi *kubevirt.VirtualMachineIn
 	if err := checkNetNS(m.netns, v.NICs, launcher); err != nil {
 		return nil, err
 	}
-	if err := r.attach(m, v); err != nil {
+	if err := r.attach(ctx, m, v, launcher.Name); err != nil {
 		return nil, err
 	}
 	if !peer.Waiting() {

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"time"
@@ -27,12 +28,17 @@ type nic struct {
 	addresses datapath.Addresses
 }
 
-// attach brings the datapath of all NICs into line with what is wanted.
-func (r *Reconciler) attach(m *machine, v *spec.VM) error {
+// attach brings the datapath of all NICs into line with what is wanted; pod is the launcher's name.
+func (r *Reconciler) attach(ctx context.Context, m *machine, v *spec.VM, pod string) error {
+	r.attaching.Lock()
+	defer r.attaching.Unlock()
 	for i := range v.NICs {
+		if err := ctx.Err(); err != nil { // its turn has come late
+			return err
+		}
 		wanted := &v.NICs[i]
 		cfg := wanted.Datapath
-		cfg.Name = metrics.Identity{Namespace: v.Namespace, VM: v.Name, Interface: wanted.Device.Name}.Name()
+		cfg.Name = metrics.Identity{Namespace: v.Namespace, VM: v.Name, Interface: wanted.Device.Name, Pod: pod}.Name()
 		cfg.NetNS = pathOf(m.netns)
 		cfg.TapUID, cfg.TapGID = -1, -1 // it is opened here, and handed over by descriptor
 		begin := time.Now()

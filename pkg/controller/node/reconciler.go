@@ -52,6 +52,8 @@ type Reconciler struct {
 	life     context.Context           // ends with the agent; a reconciliation's own may end before what it has begun
 	changed  chan<- event.GenericEvent // machines whose launchers have news
 
+	attaching sync.Mutex // one NIC at a time: it takes a processor or two, and memory
+
 	mu       sync.Mutex
 	machines map[types.NamespacedName]*machine // those that are connected
 }

@@ -29,8 +29,9 @@ import (
 	"github.com/tapir-vm/tapir/pkg/metrics"
 )
 
-// workers is how many machines are seen to at a time. Attaching takes turns anyway; waiting for launchers does not.
-const workers = 4
+// workers is how many machines are seen to at a time: more than a node has pods (the kubelet's limit is 110 unless told otherwise), so
+// that launchers that don't answer keep nobody waiting but themselves.
+const workers = 256
 
 // What fails is tried again after minRetry, and then ever later. The longest wait, which has to be over before anything is reported
 // when an API server is back, is far below controller-runtime's quarter of an hour.
