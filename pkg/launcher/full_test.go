@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -15,7 +16,8 @@ import (
 	"github.com/tapir-vm/tapir/pkg/handover"
 )
 
-// A guest fills its volume. It is stopped, which is no end of it: when there is room, it goes on.
+// A guest fills its volume. It is stopped, which is no end of it: when there is room, it goes on. Until then it tries again in vain,
+// which nobody outside is told.
 func TestFullVolume(t *testing.T) {
 	r := newRig(t)
 	volume := filepath.Dir(r.Path(handover.VolumeDisk("data")))
@@ -44,7 +46,10 @@ func TestFullVolume(t *testing.T) {
 `, "root", "data", "seed")
 	vmi.Spec.Domain.Memory.Guest = ptr.To(resource.MustParse("128Mi"))
 	r.hand(t, vmi)
-	r.wait(t, func(s *handover.Status) bool { return s.State == handover.Paused && s.IOError })
+	full := func(s *handover.Status) bool { return s.State == handover.Paused && s.IOError }
+	r.wait(t, full)
+	const again = 13 * time.Second // until it has tried again, and has been believed if that was all right
+	r.stays(t, again, full)
 	if err := unix.Mount("", volume, "", unix.MS_REMOUNT, "size=16m"); err != nil {
 		t.Fatal(err)
 	}

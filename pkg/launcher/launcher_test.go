@@ -105,6 +105,22 @@ func (r *rig) wait(t *testing.T, wanted func(*handover.Status) bool) (last hando
 	return last
 }
 
+// stays watches the launcher's status for a while, in which it is as wanted.
+func (r *rig) stays(t *testing.T, while time.Duration, wanted func(*handover.Status) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(r.ctx, while)
+	defer cancel()
+	err := r.sockets.Watch(ctx, func(s *handover.Status) error {
+		if !wanted(s) {
+			return fmt.Errorf("it becomes %+v", *s)
+		}
+		return nil
+	})
+	if ctx.Err() == nil {
+		t.Errorf("the launcher's status: %v", err)
+	}
+}
+
 func state(s handover.State) func(*handover.Status) bool {
 	return func(status *handover.Status) bool { return status.State == s }
 }
