@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/tapir-vm/tapir/internal/shuttle"
 )
 
 // Names that KubeVirt gives.
@@ -26,18 +28,9 @@ func addBridge(mtu int, mac net.HardwareAddr) (*netlink.Bridge, error) {
 	if err := netlink.LinkAdd(bridge); err != nil {
 		return nil, fmt.Errorf("adding bridge: %w", err)
 	}
-	attributes = netlink.NewLinkAttrs()
-	attributes.Name = TapName
-	tap := &netlink.Tuntap{
-		LinkAttrs: attributes,
-		Mode:      netlink.TUNTAP_MODE_TAP,
-		Flags:     netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR,
-	}
-	if err := netlink.LinkAdd(tap); err != nil {
-		return nil, fmt.Errorf("adding tap: %w", err)
-	}
-	if err := netlink.LinkSetMTU(tap, mtu); err != nil {
-		return nil, fmt.Errorf("setting the tap's MTU: %w", err)
+	tap, err := shuttle.Make(TapName, mtu)
+	if err != nil {
+		return nil, err
 	}
 	if err := netlink.LinkSetMaster(tap, bridge); err != nil {
 		return nil, fmt.Errorf("adding the tap to the bridge: %w", err)

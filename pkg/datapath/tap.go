@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -101,8 +102,11 @@ func usable(link netlink.Link) error {
 	return nil
 }
 
-// makeTap makes a persistent tap, and gives it to whom the launcher's user is.
+// makeTap makes a persistent tap, and gives it to whom the launcher's user is. No process is started meanwhile: until it
+// executes its program it would hold what is open here, and with that the tap's queue, which somebody wants next.
 func makeTap(cfg *Config) (*netlink.Tuntap, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	f, err := openQueue(cfg.Tap, cfg.Queues)
 	if err != nil {
 		return nil, err
