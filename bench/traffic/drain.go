@@ -70,7 +70,7 @@ func (d *Drain) While(ctx context.Context, send func() error) (Drained, error) {
 	select {
 	case <-ready:
 	case err := <-drained:
-		return Drained{}, err
+		return Drained{}, errors.Join(err, ctx.Err()) // without a reason of its own only because of ctx
 	}
 	err = send()
 	stop()

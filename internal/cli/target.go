@@ -61,7 +61,8 @@ func (t *target) nics(args []string) ([]*datapath.NIC, error) {
 	}
 	var found []*datapath.NIC
 	for _, nic := range all {
-		if id := metrics.IdentityOf(nic.Config()); id.VM == args[0] || id.Namespace+"/"+id.VM == args[0] || id.String() == args[0] {
+		if id := metrics.IdentityOf(nic.Config()); id.VM == args[0] || id.Namespace+"/"+id.VM == args[0] || id.String() == args[0] ||
+			nic.Config().Name == args[0] {
 			found = append(found, nic)
 		} else {
 			nic.Close()

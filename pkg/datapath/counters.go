@@ -76,13 +76,13 @@ func (n *NIC) Counters() (c Counters, err error) {
 	if err != nil {
 		return c, err
 	}
-	for event, sum := range map[masqueradeEvent]*uint64{
+	for event, total := range map[masqueradeEvent]*uint64{
 		masqueradeEventEVENT_REMAP:          &c.Remaps,
 		masqueradeEventEVENT_CONTESTED_FULL: &c.ContestedFull,
 		masqueradeEventEVENT_FRAGMENT_BOTH:  &c.FragmentsEarly,
 	} {
 		for _, v := range events[event] {
-			*sum += v
+			*total += v
 		}
 	}
 	return c, nil

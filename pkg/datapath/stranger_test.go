@@ -94,6 +94,11 @@ func TestOtherVersion(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
+		"a program less": func(dir string) {
+			if err := os.Remove(filepath.Join(dir, masqueradeProgTapirSurvey)); err != nil {
+				t.Fatal(err)
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := pinDir(open(t, cfg).key)

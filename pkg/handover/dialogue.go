@@ -13,8 +13,8 @@ import (
 const (
 	// answerTime bounds the wait for a process that only has to answer.
 	answerTime = 10 * time.Second
-	// planTime bounds the wait for an agent that attaches the datapath meanwhile, behind the lock of other attaches.
-	planTime = time.Minute
+	// planTime bounds the wait for an agent that attaches the datapath meanwhile, with those of the whole node before it in line.
+	planTime = 5 * time.Minute
 )
 
 // hello is the launcher's first message; its network namespace comes with it.

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tapir-vm/tapir/internal/nstest"
+	"github.com/tapir-vm/tapir/pkg/controller/pod"
 	"github.com/tapir-vm/tapir/pkg/controller/status"
 	"github.com/tapir-vm/tapir/pkg/datapath"
 	"github.com/tapir-vm/tapir/pkg/handover"
@@ -48,7 +49,7 @@ func TestLife(t *testing.T) {
 
 	r.startAgent(t)
 	now := r.wait(t, vmi, "running", phase(kubevirt.Running))
-	if got := attached(t); !slices.Equal(got, []string{"default/demo/default"}) {
+	if got := attached(t); !slices.Equal(got, []string{"default/demo/default/" + pod.Name(vmi)}) {
 		t.Errorf("attached: %v", got)
 	}
 	want := kubevirt.VirtualMachineInstanceNetworkInterface{

@@ -30,8 +30,8 @@ type nic struct {
 
 // attach brings the datapath of all NICs into line with what is wanted; pod is the launcher's name.
 func (r *Reconciler) attach(ctx context.Context, m *machine, v *spec.VM, pod string) error {
-	r.attaching.Lock()
-	defer r.attaching.Unlock()
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	for i := range v.NICs {
 		if err := ctx.Err(); err != nil { // its turn has come late
 			return err

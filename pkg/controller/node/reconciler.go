@@ -52,7 +52,7 @@ type Reconciler struct {
 	life     context.Context           // ends with the agent; a reconciliation's own may end before what it has begun
 	changed  chan<- event.GenericEvent // machines whose launchers have news
 
-	attaching sync.Mutex // one NIC at a time: it takes a processor or two, and memory
+	changing sync.Mutex // datapaths, one machine's at a time: it takes a processor or two, and memory
 
 	mu       sync.Mutex
 	machines map[types.NamespacedName]*machine // those that are connected
@@ -174,6 +174,8 @@ func (r *Reconciler) forget(key types.NamespacedName) error {
 	}
 	defer m.close()
 	r.Log.Info("machine is detached", "vmi", key)
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	return m.detach()
 }
 

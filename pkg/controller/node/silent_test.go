@@ -23,13 +23,13 @@ func TestSilentLaunchersHoldUpNobody(t *testing.T) {
 		vmi, launcher := r.machine(t, fmt.Sprintf("silent-%d", i))
 		machines, launchers = append(machines, vmi), append(launchers, launcher)
 	}
+	vmi, launcher := r.machine(t, "demo")
 	for _, launcher := range launchers {
 		launcher.StartSilent(t)
 	}
 	for _, launcher := range launchers {
 		r.eventually(t, "connected", launcher.Visited)
 	}
-	vmi, launcher := r.machine(t, "demo")
 	launcher.StartHollow(t)
 	r.wait(t, vmi, "running", phase(kubevirt.Running))
 	for _, silent := range machines {
