@@ -6,8 +6,9 @@ SHELL := /bin/bash -euo pipefail
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-build: ## build bin/tapir (needs only Go: the BPF objects are committed)
+build: ## build bin/tapir, and bin/kubectl-tapir for `kubectl tapir` (needs only Go: the BPF objects are committed)
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X github.com/tapir-vm/tapir/internal/revision.linked=$$(git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)" -o bin/ ./cmd/...
+	ln -sf tapir bin/kubectl-tapir
 
 demo: build ## boot a VM behind the datapath, show its traffic, take it all down (root)
 	@hack/deps.sh run guest demo

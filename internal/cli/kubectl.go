@@ -47,18 +47,26 @@ func newPlugin() *cobra.Command {
 	flags.StringVar(&p.system, "tapir-namespace", "tapir-system", "where Tapir is installed")
 	flags.StringVar(&kubeContext, "context", "", "of the kubeconfig file")
 	flags.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file")
-	for _, verb := range []*cobra.Command{statusCommand(), flowsCommand(), dropsCommand()} {
-		root.AddCommand(p.command(verb))
-	}
+	root.AddCommand(
+		p.command("status", "Show a machine's NICs"),
+		p.command("flows", "Show a machine's connections, as the datapath knows them"),
+		p.command("drops", "Show what the datapath dropped of a machine's packets, and why"),
+	)
 	return root
 }
 
 // command makes a verb of the plugin from the verb that the agent's pod has.
-func (p *plugin) command(verb *cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: verb.Name() + " VM", Short: verb.Short, Args: cobra.ExactArgs(1)}
+func (p *plugin) command(verb, short string) *cobra.Command {
+	cmd := &cobra.Command{Use: verb + " VM", Short: short}
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("name one machine: kubectl tapir %s VM", verb)
+		}
+		return nil
+	}
 	out := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return p.run(cmd.Context(), verb.Name(), args[0], *out)
+		return p.run(cmd.Context(), verb, args[0], *out)
 	}
 	return cmd
 }
@@ -70,7 +78,7 @@ func (p *plugin) run(ctx context.Context, verb, vm string, out format) error {
 	}
 	found, err := p.ask(ctx, get...)
 	if err != nil {
-		return err
+		return fmt.Errorf("find machine %s, which has to run (-n names another namespace): %w", vm, err)
 	}
 	if len(found) != 3 {
 		return fmt.Errorf("machine %s is on no node yet", vm)

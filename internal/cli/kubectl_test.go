@@ -42,6 +42,26 @@ func TestKubectlPlugin(t *testing.T) {
 	}
 }
 
+func TestKubectlPluginRefuses(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\necho 'Error from server (NotFound): \"demo\" not found' >&2\nexit 1\n"
+	if err := os.WriteFile(filepath.Join(dir, "kubectl"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for arguments, want := range map[string]string{
+		"status":     "name one machine: kubectl tapir status VM",
+		"flows a b":  "name one machine: kubectl tapir flows VM",
+		"drops demo": "find machine demo, which has to run (-n names another namespace): kubectl: Error from server (NotFound)",
+	} {
+		cmd := newPlugin()
+		cmd.SetArgs(strings.Fields(arguments))
+		if err := cmd.Execute(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", arguments, err)
+		}
+	}
+}
+
 func TestKubectlPluginWithoutAgent(t *testing.T) {
 	for name, tt := range map[string]struct{ machine, agent, want string }{
 		"not scheduled": {"default demo ", "", "on no node yet"},
