@@ -128,6 +128,9 @@ func (p *Pod) start(t testing.TB, environment ...string) {
 		if err := vm.Kill(context.Background(), p.Path(handover.PrivateDir)); err != nil && !errors.Is(err, vm.ErrNotRunning) {
 			t.Errorf("end the pod's QEMU, as its process namespace would: %v", err)
 		}
+		if err := p.killOrphans(); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
