@@ -19,6 +19,7 @@ func find(given string) (string, error) {
 	}
 	path, err := homePath(name)
 	if err != nil {
+		_, err = homePath(given) // says it as it was given
 		return "", err
 	}
 	s, err := load(path)

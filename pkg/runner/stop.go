@@ -90,6 +90,9 @@ func end(ctx context.Context, path string, force bool, log *slog.Logger) error {
 	}
 	defer machine.Close()
 	s, err := load(path)
+	if errors.Is(err, fs.ErrNotExist) { // it has ended since, and its owner has removed it
+		return vm.ErrNotRunning
+	}
 	if err != nil {
 		return err
 	}
