@@ -12,7 +12,7 @@ import (
 
 // drop is a row of `tapir drops`.
 type drop struct {
-	NIC string `json:"nic,omitempty"`
+	NIC string `json:"nic"`
 	datapath.Drop
 }
 

@@ -15,7 +15,7 @@ import (
 
 // flow is a row of `tapir flows`.
 type flow struct {
-	NIC string `json:"nic,omitempty"`
+	NIC string `json:"nic"`
 	datapath.Flow
 }
 

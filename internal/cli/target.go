@@ -83,8 +83,7 @@ func closeAll(nics []*datapath.NIC) {
 	}
 }
 
-// collect reads a list from each NIC meant, and makes a row of each element. A row names its NIC unless the
-// verb is about one tap. What can't be read of one NIC is told of by the error, beside the rows of the others.
+// collect reads a list from each NIC meant, and makes a row, with the NIC's name, of each element. What can't be read of one NIC is told of by the error, beside the rows of the others.
 func collect[E, R any](t *target, args []string, read func(*datapath.NIC) ([]E, error), row func(nic string, e E) R) ([]R, error) {
 	if err := needRoot(); err != nil {
 		return nil, err
@@ -99,9 +98,6 @@ func collect[E, R any](t *target, args []string, read func(*datapath.NIC) ([]E, 
 		if err != nil {
 			errs = append(errs, fmt.Errorf("reading the datapath of %s: %w", name, err))
 			continue
-		}
-		if t.tap != "" {
-			name = ""
 		}
 		for _, e := range elements {
 			rows = append(rows, row(name, e))
