@@ -18,7 +18,7 @@ func stopCommand() *cobra.Command {
 		Short: "Power a VM down and remove all that run made for it",
 		Long: `Stop presses the VM's power button, waits for its grace period, ends it if it still runs, and removes its
 datapath, pod namespace and files: also when its tapir run was killed.`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              someVMs,
 		ValidArgsFunction: completeVM,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := needRoot(); err != nil {
