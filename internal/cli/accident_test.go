@@ -72,6 +72,9 @@ func TestAccident(t *testing.T) {
 			t.Errorf("status:\n%s", out)
 		}
 		t.Run("console", func(t *testing.T) { fails(t, command("console", "demo"), "has ended", "tapir stop demo") })
+		for _, verb := range []string{"flows", "drops"} {
+			t.Run(verb, func(t *testing.T) { fails(t, command(verb, "demo"), "demo has ended", "tapir status demo") })
+		}
 		tapir(t, remove...)
 	}
 	if s := hostStatus(t); s.VMs[0].Exit != nil || s.VMs[0].Phase != runner.Running {

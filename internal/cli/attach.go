@@ -36,7 +36,7 @@ With --dhcp it then stays in the foreground and gives the guest its addresses by
 router advertisements until it is ended; the datapath stays attached.`,
 		Example: `  tapir attach --netns /run/netns/web --nic eth0 --tap tap0
   tapir attach --netns /proc/1234/ns/net --nic eth0 --tap tap0 --port http:tcp/80 --dhcp`,
-		Args: cobra.NoArgs,
+		Args: onlyTap(&o.NetNS, &o.Tap),
 	}
 	out := outputFlag(cmd)
 	o.flags(cmd)

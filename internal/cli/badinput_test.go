@@ -77,10 +77,17 @@ func TestBadAttach(t *testing.T) {
 		{"other binding", at("--binding", "slirp"), []string{"slirp", "masquerade"}},
 		{"metrics without dhcp", at("--metrics-addr", ":0"), []string{"--dhcp"}},
 		{"metrics address", at("--dhcp", "--metrics-addr", "nowhere"), []string{"nowhere"}},
-		{"no tap given", []string{"attach", "--netns", pod.Path()}, []string{"tap"}},
+		{"no tap given", []string{"attach", "--netns", pod.Path()}, []string{"--tap is missing"}},
+		{"no netns given", []string{"detach", "--tap", "tap0"}, []string{"--netns is missing"}},
+		{"neither given", []string{"attach"}, []string{"--netns and --tap are missing"}},
 		{"stray argument", at("demo"), []string{"demo"}},
 		{"tap of another", []string{"flows", "--netns", pod.Path(), "--tap", "tap0"}, []string{"tap0", "tapir status"}},
-		{"half a target", []string{"drops", "--tap", "tap0"}, []string{"netns"}},
+		{"half a target", []string{"drops", "--tap", "tap0"}, []string{"--netns is missing"}},
+		{"the other half", []string{"status", "--netns", pod.Path()}, []string{"--tap is missing"}},
+		{"many targets", []string{"flows", "demo", "other"}, []string{"one VM", "other"}},
+		{"no VM to stop", []string{"stop"}, []string{"which VM", "tapir status"}},
+		{"no VM for a console", []string{"console"}, []string{"which VM", "tapir status"}},
+		{"two VMs for a console", []string{"console", "demo", "other"}, []string{"one VM", "other"}},
 		{"two targets", []string{"drops", "demo", "--netns", pod.Path(), "--tap", "tap0"}, []string{"not both"}},
 		{"format", []string{"flows", "-o", "xml"}, []string{"xml", "json"}},
 		{"unknown verb", []string{"bogus"}, []string{"bogus", "tapir --help"}},
@@ -137,7 +144,7 @@ func TestWithoutRoot(t *testing.T) {
 func TestUnknownVM(t *testing.T) {
 	for _, name := range []string{"demo", "../../etc", "", "UPPER"} {
 		for _, verb := range []string{"stop", "console", "flows", "drops", "status"} {
-			t.Run(verb+" "+name, func(t *testing.T) { fails(t, command(verb, name), name) })
+			t.Run(verb+" "+name, func(t *testing.T) { fails(t, command(verb, name), name, "no", "VM") })
 		}
 	}
 }

@@ -112,5 +112,9 @@ func TestBadRun(t *testing.T) {
 		})
 	}
 	t.Run("no file", func(t *testing.T) { fails(t, command("run", "-f", "/nowhere.yaml"), "/nowhere.yaml") })
-	t.Run("no -f", func(t *testing.T) { fails(t, command("run"), "filename") })
+	t.Run("no file given", func(t *testing.T) { fails(t, command("run"), "tapir run -f FILE") })
+	t.Run("no -f", func(t *testing.T) { fails(t, command("run", manifest), "tapir run -f "+manifest) })
+	t.Run("one -f for two", func(t *testing.T) {
+		fails(t, command("run", "-f", manifest, "b.yaml"), "tapir run -f "+manifest+" -f b.yaml")
+	})
 }

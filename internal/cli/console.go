@@ -27,7 +27,7 @@ func consoleCommand() *cobra.Command {
 		Short: "Connect to a VM's serial console",
 		Long: `Console joins this terminal to the VM's serial console; Ctrl-] leaves. When standard input is no
 terminal, its bytes are typed into the console, and its end leaves.`,
-		Args:              cobra.ExactArgs(1),
+		Args:              oneVM,
 		ValidArgsFunction: completeVM,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := needRoot(); err != nil {

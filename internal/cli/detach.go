@@ -17,7 +17,7 @@ func detachCommand() *cobra.Command {
 		Short: "Remove the datapath of a tap",
 		Long: `Detach removes all that attach made: programs, maps, pins, and the tap if attach made it. Detaching
 what is gone succeeds.`,
-		Args: cobra.NoArgs,
+		Args: onlyTap(&netns, &tap),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot(); err != nil {
 				return err

@@ -12,7 +12,7 @@ import (
 
 // drop is a row of `tapir drops`.
 type drop struct {
-	NIC string `json:"nic,omitempty"`
+	NIC string `json:"nic"`
 	datapath.Drop
 }
 
@@ -25,7 +25,7 @@ the guest, transmit away from it. Without arguments it shows every NIC of this h
 	}
 	t, out := targetFlags(cmd), outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		drops, failed := collect(t, args, (*datapath.NIC).Drops, func(nic string, d datapath.Drop) drop { return drop{nic, d} })
+		drops, failed := collect(cmd.Context(), t, args, (*datapath.NIC).Drops, func(nic string, d datapath.Drop) drop { return drop{nic, d} })
 		if failed != nil && len(drops) == 0 {
 			return failed
 		}

@@ -15,7 +15,7 @@ import (
 
 // flow is a row of `tapir flows`.
 type flow struct {
-	NIC string `json:"nic,omitempty"`
+	NIC string `json:"nic"`
 	datapath.Flow
 }
 
@@ -29,7 +29,7 @@ by its next packet. Without arguments it shows every NIC of this host. In JSON, 
 	}
 	t, out := targetFlags(cmd), outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		flows, failed := collect(t, args, (*datapath.NIC).Flows, func(nic string, f datapath.Flow) flow { return flow{nic, f} })
+		flows, failed := collect(cmd.Context(), t, args, (*datapath.NIC).Flows, func(nic string, f datapath.Flow) flow { return flow{nic, f} })
 		if failed != nil && len(flows) == 0 {
 			return failed
 		}

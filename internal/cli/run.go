@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +40,7 @@ In the foreground it ends when the guests do; Ctrl-C powers them down within the
 one ends them at once. With -d it returns as soon as they run.`,
 		Example: `  tapir run -f examples/vm.yaml
   tapir run -d -f vm.yaml -f secret.yaml`,
-		Args: cobra.NoArgs,
+		Args: o.check,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot(); err != nil {
 				return err
@@ -67,6 +68,18 @@ one ends them at once. With -d it returns as soon as they run.`,
 	_ = cmd.MarkFlagFilename("filename", "yaml", "yml")
 	_ = cmd.RegisterFlagCompletionFunc("accel", cobra.FixedCompletions(accelerations, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// check says how files are given: without -f is how one would guess it.
+func (o *runOptions) check(_ *cobra.Command, args []string) error {
+	files := append(slices.Clone(o.files), args...)
+	switch {
+	case len(files) == 0:
+		return errors.New("which VMs? tapir run -f FILE")
+	case len(args) > 0:
+		return fmt.Errorf("%s: each file needs its -f: tapir run -f %s", args[0], strings.Join(files, " -f "))
+	}
+	return nil
 }
 
 // run shows progress on w and calls ready when all machines run; it returns when all have ended.

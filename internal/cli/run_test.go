@@ -163,6 +163,9 @@ func TestRun(t *testing.T) {
 	if len(s.VMs) != 1 || s.VMs[0].Phase != "running" || len(s.VMs[0].PodIPs) == 0 || len(s.NICs) != 1 || !s.NICs[0].Healthy {
 		t.Fatalf("status: %+v", s)
 	}
+	if out := tapir(t, "status", "default/demo"); !strings.Contains(out, "PHASE") || !strings.Contains(out, "default/demo/default") {
+		t.Errorf("status default/demo:\n%s", out)
+	}
 	pod := s.VMs[0].PodIPs[0].String()
 	waitForGuest(t, "demo", "TAPIR-GUEST lease4 10.0.2.2/24 via 10.0.2.1 mtu 1500", "TAPIR-GUEST route6 fe80::ff:fe00:0")
 	eventually(t, "the guest's page by the pod's address", func() error {
@@ -187,7 +190,7 @@ func TestRun(t *testing.T) {
 	}
 
 	checkConsole(t, "demo")
-	c := console(t, "demo")
+	c := console(t, "default/demo")
 	ctx, cancel := context.WithTimeout(t.Context(), patienceOfTests)
 	defer cancel()
 	if out, code, err := c.Run(ctx, "hostname"); err != nil || code != 0 || strings.TrimSpace(out) != "demo" {
@@ -198,12 +201,19 @@ func TestRun(t *testing.T) {
 		t.Errorf("ping the host over IPv6: exit code %d, %v: %s", code, err, out)
 	}
 	t.Run("again", func(t *testing.T) {
-		fails(t, command("run", "-f", manifest), "demo", "running already", "tapir stop demo")
+		fails(t, command("run", "-f", manifest), "default/demo runs already", "tapir stop demo")
 	})
 	t.Run("again in the background", func(t *testing.T) {
-		fails(t, command("run", "-d", "-f", manifest), "demo", "running already", "tapir stop demo")
+		fails(t, command("run", "-d", "-f", manifest), "default/demo runs already", "tapir stop demo")
 	})
-	tapir(t, "stop", "demo")
+	t.Run("in another namespace", func(t *testing.T) {
+		file := writeManifest(t, vmManifest(t, replace(t, "name: demo", "name: demo\n  namespace: shop")))
+		fails(t, command("run", "-f", file), "default/demo runs already: names are unique", "tapir stop demo")
+	})
+	for _, verb := range []string{"stop", "console", "status"} {
+		t.Run(verb+" shop/demo", func(t *testing.T) { fails(t, command(verb, "shop/demo"), "shop/demo") })
+	}
+	tapir(t, "stop", "default/demo")
 	if s := hostStatus(t); len(s.VMs) != 0 || len(s.NICs) != 0 {
 		t.Errorf("after stop: %+v", s)
 	}

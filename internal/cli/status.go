@@ -42,7 +42,7 @@ tapir run, removes what is left.`,
 			return err
 		}
 		var failed error
-		s.NICs, failed = collect(t, args, func(nic *datapath.NIC) ([]datapath.Status, error) {
+		s.NICs, failed = collect(cmd.Context(), t, args, func(nic *datapath.NIC) ([]datapath.Status, error) {
 			s, err := nic.Status()
 			return []datapath.Status{s}, err
 		}, func(_ string, s datapath.Status) datapath.Status { return s })

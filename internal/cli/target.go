@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,11 +21,10 @@ type target struct{ netns, tap string }
 // targetFlags makes cmd take [VM | --netns PATH --tap TAP].
 func targetFlags(cmd *cobra.Command) *target {
 	t := &target{}
-	cmd.Args = cobra.MaximumNArgs(1)
+	cmd.Args = t.check
 	cmd.ValidArgsFunction = completeVM
 	netnsFlag(cmd, &t.netns)
 	tapFlag(cmd, &t.tap)
-	cmd.MarkFlagsRequiredTogether("netns", "tap")
 	return t
 }
 
@@ -37,15 +37,39 @@ func tapFlag(cmd *cobra.Command, p *string) {
 	cmd.Flags().StringVar(p, "tap", "", "the guest's tap in that namespace")
 }
 
-var errNoNIC = errors.New("no NIC of that name is attached")
+// check refuses half a target, and more than one.
+func (t *target) check(cmd *cobra.Command, args []string) error {
+	switch {
+	case t.netns+t.tap == "" && len(args) == 0:
+		return nil
+	case t.netns+t.tap == "":
+		return oneVM(cmd, args)
+	case len(args) > 0:
+		return errors.New("name a VM, or --netns and --tap, not both")
+	}
+	return bothGiven(t.netns, t.tap)
+}
+
+var errNoNIC = errors.New("no NIC")
+
+// noNIC says why there is none of that name.
+func noNIC(ctx context.Context, name string) error {
+	vm, err := runner.Get(ctx, name)
+	switch {
+	case errors.Is(err, runner.ErrNotFound):
+		return fmt.Errorf("%s: no VM and %w of that name: tapir status lists what is there", name, errNoNIC)
+	case err != nil:
+		return err
+	case vm.Phase == runner.Ended:
+		return fmt.Errorf("%s has ended, and has %w any more: tapir status %s says how", name, errNoNIC, name)
+	}
+	return fmt.Errorf("%s has %w attached", name, errNoNIC)
+}
 
 // nics opens the NICs meant; the caller closes them with closeAll. Those that can't be opened are told of by the error,
 // beside the others, unless a VM was named that has others.
-func (t *target) nics(args []string) ([]*datapath.NIC, error) {
-	switch {
-	case t.tap != "" && len(args) > 0:
-		return nil, errors.New("name a VM, or --netns and --tap, not both")
-	case t.tap != "":
+func (t *target) nics(ctx context.Context, args []string) ([]*datapath.NIC, error) {
+	if t.tap != "" {
 		nic, err := datapath.Open(t.netns, t.tap)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("no datapath is attached to %s in %s: tapir status lists what is", t.tap, t.netns)
@@ -74,7 +98,7 @@ func (t *target) nics(args []string) ([]*datapath.NIC, error) {
 	case err != nil: // it may be about the NIC that is meant
 		return nil, err
 	}
-	return nil, fmt.Errorf("%s: %w: tapir status lists those that are", args[0], errNoNIC)
+	return nil, noNIC(ctx, args[0])
 }
 
 func closeAll(nics []*datapath.NIC) {
@@ -83,13 +107,12 @@ func closeAll(nics []*datapath.NIC) {
 	}
 }
 
-// collect reads a list from each NIC meant, and makes a row of each element. A row names its NIC unless the
-// verb is about one tap. What can't be read of one NIC is told of by the error, beside the rows of the others.
-func collect[E, R any](t *target, args []string, read func(*datapath.NIC) ([]E, error), row func(nic string, e E) R) ([]R, error) {
+// collect reads a list from each NIC meant, and makes a row, with the NIC's name, of each element. What can't be read of one NIC is told of by the error, beside the rows of the others.
+func collect[E, R any](ctx context.Context, t *target, args []string, read func(*datapath.NIC) ([]E, error), row func(nic string, e E) R) ([]R, error) {
 	if err := needRoot(); err != nil {
 		return nil, err
 	}
-	nics, err := t.nics(args)
+	nics, err := t.nics(ctx, args)
 	defer closeAll(nics)
 	errs := []error{err}
 	rows := []R{} // an empty list in JSON, not null
@@ -99,9 +122,6 @@ func collect[E, R any](t *target, args []string, read func(*datapath.NIC) ([]E, 
 		if err != nil {
 			errs = append(errs, fmt.Errorf("reading the datapath of %s: %w", name, err))
 			continue
-		}
-		if t.tap != "" {
-			name = ""
 		}
 		for _, e := range elements {
 			rows = append(rows, row(name, e))

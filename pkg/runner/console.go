@@ -28,13 +28,14 @@ type lockedConn struct {
 
 func (c lockedConn) Close() error { return errors.Join(c.Conn.Close(), c.lock.Close()) }
 
-// Console connects to the serial console of a machine, whoever owns it. Returns an error wrapping ErrNotFound
-// when there is no such machine.
+// Console connects to the serial console of a machine, by NAME or NAMESPACE/NAME, whoever owns it. Returns an error
+// wrapping ErrNotFound when there is no such machine.
 func Console(ctx context.Context, name string) (net.Conn, error) {
 	info, err := Get(ctx, name)
 	if err != nil {
 		return nil, err
 	}
+	name = info.Name
 	switch {
 	case info.Phase == Ended:
 		return nil, fmt.Errorf("%s has ended: tapir stop %s removes what is left", name, name)

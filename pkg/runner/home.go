@@ -20,7 +20,7 @@ const Dir = "/run/tapir/vms"
 
 var (
 	// ErrRunning says that a live process of Tapir owns the virtual machine.
-	ErrRunning = errors.New("it is running")
+	ErrRunning = errors.New("runs already")
 	// ErrNotFound says that nothing of a virtual machine is here, nor could be under its name.
 	ErrNotFound = errors.New("no such VM")
 )

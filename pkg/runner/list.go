@@ -47,8 +47,13 @@ func List(ctx context.Context) ([]Info, error) {
 	return list, nil
 }
 
-// Get returns what is known of one machine. Returns an error wrapping ErrNotFound when there is none.
+// Get returns what is known of one machine, by NAME or NAMESPACE/NAME. Returns an error wrapping ErrNotFound when
+// there is none.
 func Get(ctx context.Context, name string) (Info, error) {
+	name, err := find(name)
+	if err != nil {
+		return Info{}, err
+	}
 	path, err := homePath(name)
 	if err != nil {
 		return Info{}, err

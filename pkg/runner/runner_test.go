@@ -4,11 +4,13 @@ package runner
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"github.com/tapir-vm/tapir/internal/sandbox"
 	"github.com/tapir-vm/tapir/pkg/datapath"
 	"github.com/tapir-vm/tapir/pkg/dhcp"
+	"github.com/tapir-vm/tapir/pkg/spec"
 )
 
 func TestMain(m *testing.M) { sandbox.Main(m) }
@@ -97,6 +100,45 @@ func TestNames(t *testing.T) {
 	t.Cleanup(func() { os.Remove(stray) })
 	if got, err := names(); !slices.Equal(got, []string{"a-1.x", "b"}) || err != nil {
 		t.Errorf("names: %v, %v", got, err)
+	}
+}
+
+// A machine is meant by its name, with its namespace or without; another of that name is refused by both.
+func TestNamespaces(t *testing.T) {
+	h, err := makeHome("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.remove() })
+	if err := h.save(State{Namespace: "default", Name: "demo"}); err != nil {
+		t.Fatal(err)
+	}
+	for given, refused := range map[string]string{
+		"demo":              "",
+		"default/demo":      "",
+		"shop/demo":         "the one of that name here is default/demo",
+		"/demo":             "default/demo",
+		"default/other":     "default/other",
+		"default/demo/eth0": "demo/eth0",
+		"default/":          "a name has",
+		"default/../demo":   "../demo",
+	} {
+		name, err := find(given)
+		switch {
+		case refused == "" && (name != "demo" || err != nil):
+			t.Errorf("%s: %q, %v", given, name, err)
+		case refused != "" && (!errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), refused)):
+			t.Errorf("%s: %q, %v, want %q", given, name, err, refused)
+		}
+	}
+	o := Options{Log: slog.New(slog.DiscardHandler)}
+	for namespace, want := range map[string]string{
+		"default": "run VM default/demo: default/demo runs already; tapir stop demo ends it",
+		"shop":    "run VM shop/demo: default/demo runs already: names are unique on a host; tapir stop demo ends it",
+	} {
+		if _, err := Start(t.Context(), &spec.VM{Namespace: namespace, Name: "demo"}, o); !errors.Is(err, ErrRunning) || err.Error() != want {
+			t.Errorf("run %s/demo: %v, want %s", namespace, err, want)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func Start(ctx context.Context, v *spec.VM, o Options) (m *Machine, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("run VM %s: %w", v.Name, then(err, m.undo.run()))
+			err = fmt.Errorf("run VM %s: %w", m.fullName(), then(err, m.undo.run()))
 			m = nil
 		}
 	}()
@@ -79,7 +79,11 @@ func Start(ctx context.Context, v *spec.VM, o Options) (m *Machine, err error) {
 func (m *Machine) makeHome(ctx context.Context, v *spec.VM) error {
 	h, err := makeHome(v.Name)
 	if errors.Is(err, ErrRunning) {
-		return fmt.Errorf("%w already: tapir stop %s ends it", err, v.Name)
+		other, err := load(filepath.Join(Dir, v.Name))
+		if err != nil { // it is just being started, and not on record yet
+			other = m.State
+		}
+		return m.collides(other, "")
 	}
 	if err != nil {
 		return err
@@ -107,6 +111,14 @@ func (m *Machine) makeHome(ctx context.Context, v *spec.VM) error {
 	return nil
 }
 
+// collides says who has the machine's name, with its namespace: by the name alone it could be taken for this one.
+func (m *Machine) collides(other State, how string) error {
+	if other.Namespace != m.Namespace {
+		how += ": names are unique on a host"
+	}
+	return fmt.Errorf("%s %w%s; tapir stop %s ends it", other.fullName(), ErrRunning, how, other.Name)
+}
+
 // leave removes the machine's directory; after an accident, all of it but what tells of that.
 func (m *Machine) leave() error {
 	if m.Exit != nil {
@@ -123,7 +135,7 @@ func (m *Machine) inherit(ctx context.Context, old State) error {
 		guest.Close()
 	}
 	if err == nil || errors.Is(err, vm.ErrBusy) {
-		return fmt.Errorf("%w already, though its tapir run was killed: tapir stop %s ends it", ErrRunning, old.Name)
+		return m.collides(old, ", though its tapir run was killed")
 	}
 	if !errors.Is(err, vm.ErrNotRunning) {
 		return err

@@ -26,6 +26,9 @@ type State struct {
 	Exit      *vm.Exit      `json:"exit,omitempty"` // the accident by which it ended
 }
 
+// fullName is how people tell the machine from one of another namespace.
+func (s State) fullName() string { return s.Namespace + "/" + s.Name }
+
 const stateFile = "vm.json"
 
 // save replaces the record in one step, so that a crash leaves the old one or the new one.

@@ -19,8 +19,13 @@ import (
 const forceTimeout = 2 * time.Second
 
 // Stop powers a machine down, or cuts its power if force is set, and returns when all that was made for
-// it is gone. Its owner removes it; without one, Stop does.
+// it is gone. It is meant by NAME or NAMESPACE/NAME. Its owner removes it; without one, Stop does. Returns an error
+// wrapping ErrNotFound when there is no such machine.
 func Stop(ctx context.Context, name string, force bool, log *slog.Logger) error {
+	name, err := find(name)
+	if err != nil {
+		return err
+	}
 	for known := false; ; known = true {
 		h, err := takeHome(name)
 		switch {
@@ -85,6 +90,9 @@ func end(ctx context.Context, path string, force bool, log *slog.Logger) error {
 	}
 	defer machine.Close()
 	s, err := load(path)
+	if errors.Is(err, fs.ErrNotExist) { // it has ended since, and its owner has removed it
+		return vm.ErrNotRunning
+	}
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,13 @@ package vm
 
 import (
 	"errors"
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,5 +108,33 @@ func TestRemove(t *testing.T) {
 	}
 	if _, err := os.Stat(string(d)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the directory is left: %v", err)
+	}
+}
+
+// A QEMU that ends closes its sockets first, and may be seen as a process after that.
+func TestOpenWhatIsEnding(t *testing.T) {
+	d := runDir(t.TempDir())
+	qemu := startSleep(t)
+	begun, err := startTime(qemu.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.writeState(state{PID: qemu.Process.Pid, Start: begun}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", d.path(controlSocket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			conn.Close()
+		}
+		time.Sleep(50 * time.Millisecond)
+		qemu.Process.Kill()
+	}()
+	if _, err := Open(t.Context(), string(d), slog.New(slog.DiscardHandler)); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("got %v, want %v", err, ErrNotRunning)
 	}
 }

@@ -52,7 +52,13 @@ func Open(ctx context.Context, dir string, log *slog.Logger) (*VM, error) {
 	defer cancel()
 	v, err := connect(patience, d, controlSocket, s, p, log)
 	if err != nil {
-		p.pidfd.Close()
+		defer p.pidfd.Close()
+		// A QEMU that ends resets the connections that it hasn't come to, and is a process for a moment longer.
+		ending, cancel := context.WithTimeout(patience, lastWordsTimeout)
+		defer cancel()
+		if _, gone := p.wait(ending); gone == nil {
+			return nil, fmt.Errorf("%s: %w", dir, ErrNotRunning)
+		}
 		if patience.Err() != nil && ctx.Err() == nil {
 			return nil, fmt.Errorf("%s: %w, or QEMU hangs: %w", dir, ErrBusy, err)
 		}
