@@ -107,7 +107,8 @@ func closeAll(nics []*datapath.NIC) {
 	}
 }
 
-// collect reads a list from each NIC meant, and makes a row, with the NIC's name, of each element. What can't be read of one NIC is told of by the error, beside the rows of the others.
+// collect reads a list from each NIC meant, and makes a row, with the NIC's name, of each element. What can't be read of
+// one NIC is told of by the error, beside the rows of the others.
 func collect[E, R any](ctx context.Context, t *target, args []string, read func(*datapath.NIC) ([]E, error), row func(nic string, e E) R) ([]R, error) {
 	if err := needRoot(); err != nil {
 		return nil, err
