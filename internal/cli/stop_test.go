@@ -7,19 +7,18 @@ import (
 	"testing"
 )
 
-// Of two that stop a VM at once, both succeed; and what is amiss with one VM is no reason not to stop the next.
+// Of two that stop a VM at once, both succeed, unless one comes when it is gone; and what is amiss with one VM is no reason
+// not to stop the next.
 func TestStopTwice(t *testing.T) {
 	checkHost(t)
 	stopAtEnd(t, "demo")
 	tapir(t, "run", "-d", "--accel", "tcg", "-f", manifest)
 	waitForGuest(t, "demo", "TAPIR-GUEST ready")
-	first := start(t, command("stop", "demo"))
-	first.wait(t, "powering the guest down")
 	several := start(t, command("stop", "nosuch", "demo", "UPPER"))
-	if r := run(t, command("stop", "demo")); r.code != 0 {
+	several.wait(t, "powering the guest down")
+	if r := run(t, command("stop", "demo")); r.code != 0 && !strings.Contains(r.stderr, "tapir: no such VM: demo: ") {
 		t.Errorf("the second of two: exit code %d: %s", r.code, r.stderr)
 	}
-	first.wait(t, "demo: stopped")
 	for _, says := range []string{"demo: stopped", "tapir: no such VM: nosuch: ", `no such VM: "UPPER"`} {
 		several.wait(t, says)
 	}
