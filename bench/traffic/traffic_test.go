@@ -121,10 +121,7 @@ func TestCounterCountsWhatWriterWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		var sent uint64
-		for range 20 { // a busy machine may let the time pass before the first
-			if sent > 0 {
-				break
-			}
+		for try := 0; sent == 0 && try < 20; try++ { // a busy machine may let the time pass before the first
 			sent, err = traffic.NewWriter(network, tap, flows, whole).Run(t.Context(), time.Now().Add(100*time.Millisecond))
 			if err != nil {
 				t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -85,8 +86,8 @@ func (t *target) nics(ctx context.Context, args []string) ([]*datapath.NIC, erro
 	}
 	var found []*datapath.NIC
 	for _, nic := range all {
-		if id := metrics.IdentityOf(nic.Config()); id.VM == args[0] || id.Namespace+"/"+id.VM == args[0] || id.String() == args[0] ||
-			nic.Config().Name == args[0] {
+		id := metrics.IdentityOf(nic.Config())
+		if slices.Contains([]string{id.VM, id.Namespace + "/" + id.VM, id.String(), nic.Config().Name}, args[0]) {
 			found = append(found, nic)
 		} else {
 			nic.Close()

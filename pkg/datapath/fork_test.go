@@ -14,25 +14,11 @@ import (
 // A tap can be opened as soon as it is made, while this process starts others, which begin with all that is open in it.
 func TestTapIsFreeOnceMade(t *testing.T) {
 	pod := nstest.NewNamespace(t, "pod")
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if err := osexec.Command("true").Run(); err != nil {
-				t.Error(err)
-				return
-			}
+	defer allTheWhile(func() {
+		if err := osexec.Command("true").Run(); err != nil {
+			t.Error(err)
 		}
-	}()
-	defer func() {
-		close(stop)
-		<-stopped
-	}()
+	})()
 	pod.Must(t, func() error {
 		for range 200 {
 			tap, err := makeTap(&Config{Tap: "tap0", TapUID: -1, TapGID: -1, Queues: 1})
@@ -50,4 +36,24 @@ func TestTapIsFreeOnceMade(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// allTheWhile does something again and again, beside the caller, until stop returns.
+func allTheWhile(do func()) (stop func()) {
+	stopping, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stopping:
+				return
+			default:
+				do()
+			}
+		}
+	}()
+	return func() {
+		close(stopping)
+		<-stopped
+	}
 }

@@ -190,23 +190,13 @@ func TestNoFrameBeforeItsProgram(t *testing.T) {
 	server := pod.ListenUDP(t, netip.MustParseAddrPort("0.0.0.0:7777"))
 	spoofed := packet(udp, netip.MustParseAddr("10.0.2.77"), netip.MustParseAddr("255.255.255.255"), 7777, 7777)
 	frame := append(make([]byte, 10), framed(t, guestMAC, broadcastMAC, spoofed)...) // struct virtio_net_hdr before it
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				_, _ = files[0].Write(frame) // fails while the tap is down
-			}
-		}
-	}()
+	stop := allTheWhile(func() {
+		_, _ = files[0].Write(frame) // fails while the tap is down
+	})
 	cfg := config(pod)
 	attach(t, cfg)
 	eventually(t, "a drop", func() bool { return len(drops(t, cfg)) > 0 })
-	close(stop)
-	<-stopped
+	stop()
 	if err := server.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
